@@ -1,0 +1,55 @@
+/** A C function of the process's own libc that takes and returns machine words. */
+export type WordFunction = (
+  a0?: number | bigint,
+  a1?: number | bigint,
+  a2?: number | bigint,
+  a3?: number | bigint,
+  a4?: number | bigint,
+  a5?: number | bigint,
+) => number;
+
+/** The libc functions besides syscall(2) that dugout calls: their names, and how many words each takes. */
+export const WORD_FUNCTIONS = {
+  posix_spawn: 6,
+  posix_spawn_file_actions_init: 1,
+  posix_spawn_file_actions_adddup2: 3,
+  posix_spawnattr_init: 1,
+  posix_spawnattr_setflags: 2,
+  posix_spawnattr_setsigdefault: 2,
+  posix_spawnattr_setsigmask: 2,
+} as const;
+
+/** Name of one of {@linkcode WORD_FUNCTIONS}. */
+export type WordFunctionName = keyof typeof WORD_FUNCTIONS;
+
+/**
+ * What a JavaScript runtime must give so that dugout can reach the kernel. `bun.ts` and `deno.ts` are the two
+ * implementations; nothing else in the project knows which runtime it is in.
+ */
+export interface Backend {
+  readonly runtime: "bun" | "deno";
+  /**
+   * One system call through libc's syscall(2).
+   * @returns The result, or minus errno. Numbers above 2^53 do not occur in the calls that we make.
+   */
+  syscall(
+    nr: number,
+    a0?: number | bigint,
+    a1?: number | bigint,
+    a2?: number | bigint,
+    a3?: number | bigint,
+    a4?: number | bigint,
+    a5?: number | bigint,
+  ): number;
+  /** A libc function by name, bound at first use: binding costs some tenths of a millisecond. */
+  libc(name: WordFunctionName): WordFunction;
+  /**
+   * The address of the first byte. It holds while the array is alive: the caller keeps a reference over the call.
+   * The array must not be one of V8's small on-heap arrays: make it with {@linkcode allocate}.
+   */
+  addressOf(bytes: Uint8Array): number;
+  /** Memory that somebody else owns (an mmap), seen as bytes. */
+  view(address: number, sizeBytes: number): Uint8Array;
+  /** How to start this same program again: the executable and the arguments before its own. */
+  selfCommand(): { path: string; args: string[] };
+}

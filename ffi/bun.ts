@@ -1,0 +1,55 @@
+import type { Backend, WordFunction, WordFunctionName } from "./backend.ts";
+import { WORD_FUNCTIONS } from "./backend.ts";
+
+/** The part of the module `bun:ffi` that is used, so that Deno can read this file too. */
+interface BunFfi {
+  dlopen(
+    path: string,
+    symbols: Record<string, { args: string[]; returns: string }>,
+  ): { symbols: Record<string, (...args: (number | bigint)[]) => number | bigint> };
+  ptr(bytes: Uint8Array): number;
+  toArrayBuffer(address: number, offset: number, length: number): ArrayBuffer;
+  read: { i32(address: number, offset: number): number };
+}
+
+const LIBC = "libc.so.6";
+
+/** Makes the backend over `bun:ffi`. */
+export function makeBunBackend(): Backend {
+  // getBuiltinModule instead of an import: Deno must be able to load this file.
+  const ffi = process.getBuiltinModule("bun:ffi") as unknown as BunFfi;
+  const { symbols } = ffi.dlopen(LIBC, {
+    syscall: { args: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], returns: "i64_fast" },
+    __errno_location: { args: [], returns: "ptr" },
+  });
+  const rawSyscall = symbols["syscall"]!;
+  // the main thread's errno: one address for the life of the thread
+  const errnoAddress = Number(symbols["__errno_location"]!());
+  const bound = new Map<WordFunctionName, WordFunction>();
+
+  return {
+    runtime: "bun",
+    syscall(nr, a0 = 0, a1 = 0, a2 = 0, a3 = 0, a4 = 0, a5 = 0) {
+      const result = rawSyscall(nr, a0, a1, a2, a3, a4, a5);
+      return result === -1 ? -ffi.read.i32(errnoAddress, 0) : Number(result);
+    },
+    libc(name) {
+      let found = bound.get(name);
+      if (found === undefined) {
+        const args = new Array<string>(WORD_FUNCTIONS[name]).fill("i64");
+        const opened = ffi.dlopen(LIBC, { [name]: { args, returns: "i32" } }).symbols[name]!;
+        found = (...words) => Number(opened(...words.map((word) => word ?? 0)));
+        bound.set(name, found);
+      }
+      return found;
+    },
+    addressOf: (bytes) => ffi.ptr(bytes),
+    view: (address, sizeBytes) => new Uint8Array(ffi.toArrayBuffer(address, 0, sizeBytes)),
+    selfCommand() {
+      const main = process.argv[1] ?? "";
+      // a compiled binary's script lives in Bun's virtual file system
+      const compiled = main.startsWith("/$bunfs/") || main === "";
+      return { path: process.execPath, args: compiled ? [] : [main] };
+    },
+  };
+}

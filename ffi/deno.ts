@@ -1,0 +1,66 @@
+import type { Backend, WordFunction, WordFunctionName } from "./backend.ts";
+import { WORD_FUNCTIONS } from "./backend.ts";
+
+declare const pointerBrand: unique symbol;
+type Pointer = { readonly [pointerBrand]: true };
+
+/** The part of the global `Deno` that is used, so that Bun and tsc can read this file too. */
+interface DenoFfi {
+  dlopen(
+    path: string,
+    symbols: Record<string, { parameters: string[]; result: string }>,
+  ): { symbols: Record<string, (...args: (number | bigint)[]) => number | bigint | Pointer> };
+  UnsafePointer: {
+    of(bytes: Uint8Array): Pointer;
+    value(pointer: Pointer): number | bigint;
+    create(address: bigint): Pointer;
+  };
+  UnsafePointerView: {
+    new (pointer: Pointer): { getInt32(): number };
+    getArrayBuffer(pointer: Pointer, sizeBytes: number): ArrayBuffer;
+  };
+  build: { standalone: boolean };
+}
+
+const LIBC = "libc.so.6";
+
+/** Makes the backend over Deno's FFI (needs `--allow-ffi`). */
+export function makeDenoBackend(): Backend {
+  const deno = (globalThis as unknown as { Deno: DenoFfi }).Deno;
+  const { symbols } = deno.dlopen(LIBC, {
+    syscall: { parameters: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], result: "i64" },
+    __errno_location: { parameters: [], result: "pointer" },
+  });
+  const rawSyscall = symbols["syscall"]!;
+  // the main thread's errno: one address for the life of the thread
+  const errno = new deno.UnsafePointerView(symbols["__errno_location"]!() as Pointer);
+  const bound = new Map<WordFunctionName, WordFunction>();
+
+  return {
+    runtime: "deno",
+    syscall(nr, a0 = 0, a1 = 0, a2 = 0, a3 = 0, a4 = 0, a5 = 0) {
+      const result = Number(rawSyscall(nr, a0, a1, a2, a3, a4, a5));
+      return result === -1 ? -errno.getInt32() : result;
+    },
+    libc(name) {
+      let found = bound.get(name);
+      if (found === undefined) {
+        const parameters = new Array<string>(WORD_FUNCTIONS[name]).fill("i64");
+        const opened = deno.dlopen(LIBC, { [name]: { parameters, result: "i32" } }).symbols[name]!;
+        found = (...words) => Number(opened(...words.map((word) => word ?? 0)));
+        bound.set(name, found);
+      }
+      return found;
+    },
+    addressOf: (bytes) => Number(deno.UnsafePointer.value(deno.UnsafePointer.of(bytes))),
+    view(address, sizeBytes) {
+      const pointer = deno.UnsafePointer.create(BigInt(address));
+      return new Uint8Array(deno.UnsafePointerView.getArrayBuffer(pointer, sizeBytes));
+    },
+    selfCommand() {
+      if (deno.build.standalone) return { path: process.execPath, args: [] };
+      // --no-config, --no-lock: nothing of the current directory may decide what runs
+      return { path: process.execPath, args: ["run", "--quiet", "-A", process.argv[1] ?? ""] };
+    },
+  };
+}
