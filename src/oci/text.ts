@@ -1,0 +1,34 @@
+/**
+ * Tells whether a code point must not reach a terminal as it is: C0 and C1 controls, DEL, the bidirectional overrides and isolates
+ * (which make text read as other text), line and paragraph separators, and lone surrogates.
+ */
+function isUnprintable(code: number): boolean {
+  return code < 0x20 || (code >= 0x7f && code <= 0x9f) || code === 0x061c || code === 0x200e || code === 0x200f ||
+    code === 0x2028 || code === 0x2029 || (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) ||
+    code === 0xfeff || (code >= 0xd800 && code <= 0xdfff);
+}
+
+/**
+ * Makes outside text safe to show on a terminal or in a log line: what `isUnprintable` names becomes an escape such as `\x1b` or `\u202e`.
+ * @param maxLength Characters after which the text is cut and `…` is added.
+ */
+export function escapeText(text: string, maxLength = 1000): string {
+  let out = "";
+  let count = 0;
+  for (const character of text) {
+    if (count++ >= maxLength) return out + "…";
+    const code = character.codePointAt(0) ?? 0;
+    if (!isUnprintable(code)) out += character;
+    else if (code === 0x0a) out += "\\n";
+    else if (code === 0x09) out += "\\t";
+    else if (code === 0x0d) out += "\\r";
+    else if (code < 0x100) out += "\\x" + code.toString(16).padStart(2, "0");
+    else out += "\\u" + code.toString(16).padStart(4, "0");
+  }
+  return out;
+}
+
+/** Quotes an outside value for a message: escaped, cut at 200 characters, between double quotes. */
+export function quote(text: string, maxLength = 200): string {
+  return '"' + escapeText(text, maxLength) + '"';
+}
