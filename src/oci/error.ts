@@ -15,7 +15,7 @@ export class DugoutError extends Error {
   override readonly name: string = "DugoutError";
   readonly code: string;
   readonly exitCode: number;
-  readonly hint?: string;
+  declare readonly hint?: string;
 
   /**
    * @param code Upper-case words with underscores, such as "REFERENCE_INVALID".

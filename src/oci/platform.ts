@@ -65,7 +65,7 @@ export function normalizePlatform(platform: Platform): Platform {
  */
 export function parsePlatform(text: string, host: Platform = hostPlatform()): Platform {
   const parts = text.length > 100 ? [] : text.split("/");
-  if (parts.length < 1 || parts.length > 3 || !parts.every((part) => /^[A-Za-z0-9_.-]+$/.test(part))) {
+  if (parts.length < 1 || parts.length > 3 || !parts.every((part) => /^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(part))) {
     throw new DugoutError(
       "PLATFORM_INVALID",
       `Cannot use ${quote(text)} as a platform: not "os/architecture" or "os/architecture/variant"`,

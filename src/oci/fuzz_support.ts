@@ -1,0 +1,48 @@
+/**
+ * A seeded source of numbers in [0, 1) for tests (mulberry32): the seed is printed in the failure, so that it can be played again.
+ */
+export function seededRandom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** What a hostile registry may put in place of any value (A-020). `1e400` and deep nesting come as raw JSON text. */
+export const HOSTILE_JSON: readonly string[] = [
+  "null",
+  "{}",
+  "[]",
+  '""',
+  "-1",
+  "1e400",
+  "9007199254740993",
+  "true",
+  '"\\u0000"',
+  "[".repeat(200) + "]".repeat(200),
+  '{"__proto__":{"x":1}}',
+];
+
+/** Every variant of a JSON document in which one node is replaced by one of `HOSTILE_JSON`. */
+export function* mutateJson(document: unknown): Generator<string> {
+  const marker = "\u0001marker\u0001";
+  function* walk(node: unknown, place: (replacement: unknown) => unknown): Generator<unknown> {
+    yield place(marker);
+    if (Array.isArray(node)) {
+      for (let at = 0; at < node.length; at++) {
+        yield* walk(node[at], (replacement) => place(node.map((item, index) => (index === at ? replacement : item))));
+      }
+    } else if (typeof node === "object" && node !== null) {
+      for (const [key, value] of Object.entries(node)) {
+        yield* walk(value, (replacement) => place({ ...node, [key]: replacement }));
+      }
+    }
+  }
+  const quoted = JSON.stringify(marker);
+  for (const variant of walk(document, (replacement) => replacement)) {
+    for (const hostile of HOSTILE_JSON) yield JSON.stringify(variant).replace(quoted, () => hostile);
+  }
+}
