@@ -1,0 +1,156 @@
+import type { Arch } from "#linux/syscall_numbers.ts";
+import { syscallNumber } from "#linux/syscall_numbers.ts";
+import { BASE, FIRST_OPERATION, FLAG, HEADER, JUMPS, MAGIC, OPERATIONS, RECORD } from "./layout.ts";
+import type { Arg, Step, Tape } from "./step.ts";
+
+/** The most that a tape may hold; execve(2) takes 2 MiB of arguments by default, 6 MiB at most. */
+const MOST_BYTES = 64 << 20;
+const MOST_STEPS = 100_000;
+
+/** The tape under construction: bytes that grow, and a position. */
+interface Heap {
+  bytes: Uint8Array<ArrayBuffer>;
+  view: DataView;
+  used: number;
+}
+
+interface Places {
+  steps: ReadonlyMap<string, number>;
+  buffers: ReadonlyMap<string, number>;
+}
+
+const encoder = new TextEncoder();
+
+/**
+ * Encodes a tape for the player: see `layout.ts`.
+ * @throws {RangeError} When it is too large, refers to a step or buffer that it does not have, or to a result that
+ * does not exist yet: mistakes of ours, except that too many arguments may make it too large.
+ */
+export function encodeTape(tape: Tape, arch: Arch): Uint8Array<ArrayBuffer> {
+  const count = tape.steps.length;
+  if (count > MOST_STEPS) throw new RangeError(`Tape has ${count} steps, at most ${MOST_STEPS} are possible`);
+  const heap = makeHeap(HEADER.SIZE + count * RECORD.SIZE);
+  heap.used = HEADER.SIZE + count * RECORD.SIZE;
+
+  const buffers = new Map<string, number>();
+  for (const [name, buffer] of tape.buffers) {
+    const at = reserve(heap, buffer.sizeBytes);
+    if (buffer.bytes !== undefined) heap.bytes.set(buffer.bytes.subarray(0, buffer.sizeBytes), at);
+    buffers.set(name, at);
+  }
+  const steps = new Map<string, number>();
+  tape.steps.forEach(({ id }, index) => {
+    if (id === undefined) return;
+    if (steps.has(id)) throw new RangeError(`Tape has two steps called "${id}"`);
+    steps.set(id, index);
+  });
+
+  const places: Places = { steps, buffers };
+  tape.steps.forEach((step, index) => writeRecord(heap, step, index, places, arch));
+
+  const { view } = heap;
+  view.setUint32(HEADER.magic, MAGIC, true);
+  view.setUint32(HEADER.count, count, true);
+  view.setUint32(HEADER.errorFd, tape.errorFd, true);
+  view.setBigUint64(HEADER.size, BigInt(heap.used), true);
+  return heap.bytes.subarray(0, heap.used);
+}
+
+function writeRecord(heap: Heap, step: Step, index: number, places: Places, arch: Arch): void {
+  const at = HEADER.SIZE + index * RECORD.SIZE;
+  const operation = (OPERATIONS as readonly string[]).indexOf(step.call);
+  const nr = operation >= 0 ? FIRST_OPERATION + operation : syscallNumber(arch, step.call);
+  if (step.args.length > 6) throw new RangeError(`Step "${step.label}" has ${step.args.length} arguments, at most 6`);
+
+  let flags = (step.ignore ? FLAG.ignore : 0) | (step.retry ? FLAG.retry : 0);
+  step.args.forEach((arg, k) => {
+    if (typeof arg === "object" && "result" in arg) {
+      flags |= 1 << k;
+      heap.view.setBigUint64(at + RECORD.arg + k * 8, BigInt(stepIndex(places, arg.result)), true);
+    } else {
+      const word = wordOf(heap, arg, places);
+      heap.view.setBigInt64(at + RECORD.arg + k * 8, word, true);
+    }
+  });
+  if (step.jump !== undefined) {
+    flags |= JUMPS.indexOf(step.jump.when) << FLAG.jumpShift;
+    heap.view.setUint32(at + RECORD.jump, stepIndex(places, step.jump.to), true);
+  }
+  heap.view.setUint32(at + RECORD.nr, nr, true);
+  heap.view.setUint32(at + RECORD.flags, flags, true);
+}
+
+function stepIndex(places: Places, id: string): number {
+  const index = places.steps.get(id);
+  if (index === undefined) throw new RangeError(`Tape has no step called "${id}"`);
+  return index;
+}
+
+/** An argument as a word; what it points to is put into the heap. */
+function wordOf(heap: Heap, arg: Arg, places: Places): bigint {
+  if (typeof arg === "bigint") return BigInt.asIntN(64, arg);
+  if (typeof arg === "number") {
+    if (!Number.isSafeInteger(arg)) throw new RangeError(`Tape argument must be an integer, got ${arg}`);
+    return BigInt(arg);
+  }
+  if (typeof arg === "string") return address(putString(heap, encoder.encode(arg)));
+  if (arg instanceof Uint8Array) return address(putBytes(heap, arg));
+  if ("buffer" in arg) {
+    const at = places.buffers.get(arg.buffer);
+    if (at === undefined) throw new RangeError(`Tape has no buffer called "${arg.buffer}"`);
+    return address(at + (arg.offset ?? 0));
+  }
+  if ("strings" in arg) {
+    const words = arg.strings.map((text) => {
+      const bytes = typeof text === "string" ? encoder.encode(text) : text;
+      return address(putString(heap, bytes));
+    });
+    return address(putWords(heap, [...words, 0n]));
+  }
+  if ("struct" in arg) return address(putWords(heap, arg.struct.map((word) => wordOf(heap, word, places))));
+  throw new RangeError(`Tape struct cannot hold the result of step "${arg.result}"`);
+}
+
+function address(at: number): bigint {
+  return BigInt(BASE + at);
+}
+
+function putString(heap: Heap, bytes: Uint8Array): number {
+  // the kernel would see another, shorter string
+  if (bytes.includes(0)) throw new RangeError("Tape string must not contain a NUL byte");
+  const at = reserve(heap, bytes.length + 1);
+  heap.bytes.set(bytes, at);
+  return at;
+}
+
+function putBytes(heap: Heap, bytes: Uint8Array): number {
+  const at = reserve(heap, bytes.length);
+  heap.bytes.set(bytes, at);
+  return at;
+}
+
+function putWords(heap: Heap, words: readonly bigint[]): number {
+  const at = reserve(heap, words.length * 8);
+  words.forEach((word, index) => heap.view.setBigInt64(at + index * 8, word, true));
+  return at;
+}
+
+function makeHeap(least: number): Heap {
+  const bytes = new Uint8Array(new ArrayBuffer(Math.max(least * 2, 16384)));
+  return { bytes, view: new DataView(bytes.buffer), used: 0 };
+}
+
+/** Room for `sizeBytes`, aligned to 8; returns its offset. */
+function reserve(heap: Heap, sizeBytes: number): number {
+  const at = heap.used;
+  const end = at + Math.ceil(sizeBytes / 8) * 8;
+  if (end > MOST_BYTES) throw new RangeError(`Tape is larger than ${MOST_BYTES} bytes`);
+  if (end > heap.bytes.length) {
+    const grown = new Uint8Array(new ArrayBuffer(Math.max(end, heap.bytes.length * 2)));
+    grown.set(heap.bytes);
+    heap.bytes = grown;
+    heap.view = new DataView(grown.buffer);
+  }
+  heap.used = end;
+  return at;
+}

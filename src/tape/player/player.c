@@ -1,0 +1,184 @@
+/*
+ * The player: plays a tape, a list of system calls that somebody else has computed.
+ *
+ * It is the only native code of the project, freestanding and static, so that nothing of the engine (its memory, its
+ * binary, its threads) is in the processes that set up a container. It maps the tape from descriptor 3 at BASE,
+ * privately, and goes through its records. On a failure it writes {record, errno} to the error descriptor and exits.
+ *
+ * The layout is src/tape/layout.ts; a test compares the two. Built by build.sh, for x86_64 and aarch64.
+ */
+typedef unsigned int u32;
+typedef int s32;
+typedef unsigned long u64;
+typedef long s64;
+
+#define BASE 0x20000000UL
+#define TAPE_FD 3
+#define EXIT_FAILED 125
+
+enum { JUMP_NEVER, JUMP_ZERO, JUMP_NONZERO, JUMP_ERROR, JUMP_ALWAYS };
+enum { FLAG_IGNORE = 0x100, FLAG_RETRY = 0x200 };
+enum { OP_STORE = 0x10000, OP_LOAD, OP_ALU, OP_FAIL, OP_NOP };
+enum { ALU_ADD, ALU_SUB, ALU_AND, ALU_OR, ALU_SHR, ALU_EQ, ALU_LESS };
+
+struct header {
+	u32 magic, count, errorFd, reserved;
+	u64 size;
+};
+
+struct record {
+	u32 nr;
+	u32 flags; /* bits 0-5: argument is the result of that record; then FLAG_*; bits 16-19: JUMP_* */
+	u64 arg[6];
+	u32 jump;
+	u32 reserved;
+	s64 result;
+};
+
+#if defined(__x86_64__)
+#define NR_MMAP 9
+#define NR_LSEEK 8
+#define NR_CLOSE 3
+#define NR_WRITE 1
+#define NR_EXIT_GROUP 231
+static s64 call(u64 nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
+{
+	register u64 r10 __asm__("r10") = d;
+	register u64 r8 __asm__("r8") = e;
+	register u64 r9 __asm__("r9") = f;
+	s64 result;
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "0"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return result;
+}
+#elif defined(__aarch64__)
+#define NR_MMAP 222
+#define NR_LSEEK 62
+#define NR_CLOSE 57
+#define NR_WRITE 64
+#define NR_EXIT_GROUP 94
+static s64 call(u64 nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
+{
+	register u64 x8 __asm__("x8") = nr;
+	register u64 x0 __asm__("x0") = a;
+	register u64 x1 __asm__("x1") = b;
+	register u64 x2 __asm__("x2") = c;
+	register u64 x3 __asm__("x3") = d;
+	register u64 x4 __asm__("x4") = e;
+	register u64 x5 __asm__("x5") = f;
+	__asm__ volatile("svc 0"
+			 : "+r"(x0)
+			 : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+			 : "memory");
+	return (s64)x0;
+}
+#endif
+
+static __attribute__((noreturn)) void quit(u64 status)
+{
+	for (;;)
+		call(NR_EXIT_GROUP, status, 0, 0, 0, 0, 0);
+}
+
+static __attribute__((noreturn)) void fail(struct header *header, u32 index, s64 errno)
+{
+	u32 message[2] = { index, (u32)errno };
+	call(NR_WRITE, header->errorFd, (u64)message, sizeof message, 0, 0, 0);
+	quit(EXIT_FAILED);
+}
+
+static int inside(struct header *header, u64 address, u64 size)
+{
+	return size <= 8 && address >= BASE && address + size <= BASE + header->size;
+}
+
+/* Returns the result of one of the operations that are not system calls, or minus EINVAL. */
+static s64 operate(struct header *header, u32 op, u64 *arg)
+{
+	u64 a = arg[0], b = arg[1], size = arg[2];
+	switch (op) {
+	case OP_STORE: /* address, value, size */
+		if (!inside(header, a, size))
+			return -22;
+		for (u64 i = 0; i < size; i++, b >>= 8)
+			((volatile unsigned char *)a)[i] = (unsigned char)b;
+		return 0;
+	case OP_LOAD: /* address, -, size */
+		if (!inside(header, a, size))
+			return -22;
+		b = 0;
+		while (size--)
+			b = b << 8 | ((volatile unsigned char *)a)[size];
+		return (s64)b;
+	case OP_ALU: /* left, right, operation */
+		switch (size) {
+		case ALU_ADD: return (s64)(a + b);
+		case ALU_SUB: return (s64)(a - b);
+		case ALU_AND: return (s64)(a & b);
+		case ALU_OR: return (s64)(a | b);
+		case ALU_SHR: return (s64)(a >> (b & 63));
+		case ALU_EQ: return a == b;
+		case ALU_LESS: return a < b;
+		}
+		return -22;
+	case OP_FAIL: /* errno */
+		return -(s64)a;
+	case OP_NOP:
+		return 0;
+	}
+	return -38;
+}
+
+__attribute__((noreturn, used)) void play(void)
+{
+	s64 size = call(NR_LSEEK, TAPE_FD, 0, 2, 0, 0, 0);
+	if (size < (s64)sizeof(struct header))
+		quit(EXIT_FAILED);
+	/* PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_FIXED_NOREPLACE */
+	if ((u64)call(NR_MMAP, BASE, (u64)size, 3, 0x100002, TAPE_FD, 0) != BASE)
+		quit(EXIT_FAILED);
+	call(NR_CLOSE, TAPE_FD, 0, 0, 0, 0, 0);
+
+	struct header *header = (struct header *)BASE;
+	struct record *records = (struct record *)(header + 1);
+	if (header->size != (u64)size || header->count > ((u64)size - sizeof *header) / sizeof *records)
+		quit(EXIT_FAILED);
+
+	for (u32 i = 0; i < header->count;) {
+		struct record *record = &records[i];
+		u64 arg[6];
+		for (u32 k = 0; k < 6; k++) {
+			arg[k] = record->arg[k];
+			if (record->flags >> k & 1) {
+				if (arg[k] >= header->count)
+					fail(header, i, 22);
+				arg[k] = (u64)records[arg[k]].result;
+			}
+		}
+		s64 result;
+		do
+			result = record->nr >= OP_STORE
+					 ? operate(header, record->nr, arg)
+					 : call(record->nr, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
+		while (result == -4 && record->flags & FLAG_RETRY);
+		record->result = result;
+
+		/* an ALU result may look like an error and is none */
+		int failed = result < 0 && result >= -4095 && record->nr != OP_ALU && record->nr != OP_LOAD;
+		u32 when = record->flags >> 16 & 15;
+		int jump = when == JUMP_ALWAYS || (when == JUMP_ZERO && result == 0) ||
+			   (when == JUMP_NONZERO && result != 0 && !failed) || (when == JUMP_ERROR && failed);
+		if (failed && !jump && !(record->flags & FLAG_IGNORE))
+			fail(header, i, -result);
+		i = jump ? record->jump : i + 1;
+	}
+	quit(0);
+}
+
+#if defined(__x86_64__)
+__asm__(".globl _start\n_start:\n\tandq $-16, %rsp\n\tcall play\n");
+#else
+__asm__(".globl _start\n_start:\n\tb play\n");
+#endif
