@@ -1,0 +1,70 @@
+import { DAEMON_OPTIONS, GLOBAL_OPTIONS, LOG_LEVELS } from "./declare/global.ts";
+import type { GlobalOptions, Invocation } from "./invocation.ts";
+import { hasSwitch, textOption } from "./options.ts";
+import { printOut } from "./output.ts";
+import { type Scanned, scanOptions } from "./scan.ts";
+import { VERSION } from "./version.ts";
+
+/**
+ * Runs one command line to its end. `--version` and `run` go straight to what they need; all else goes by commander.
+ * @param argv Without the program's name.
+ * @returns The exit code; errors have been reported.
+ */
+export async function runCli(argv: readonly string[]): Promise<number> {
+  if (argv[0] === "__worker") return await (await import("./worker.ts")).runWorker();
+  // filled in as soon as it is known, for the report of an error
+  const rules = { failureExitCode: 125, debug: false };
+  try {
+    const scanned = scanOptions(GLOBAL_OPTIONS, argv, { stopsAtFirstOperand: true, program: "dugout" });
+    if (hasSwitch(scanned.options, "version")) {
+      printOut(`dugout version ${VERSION}\n`);
+      return 0;
+    }
+    const global = await readGlobalOptions(scanned);
+    rules.debug = global.debug;
+    const [word, ...rest] = scanned.operands;
+    const invocation = word === "run" && !scanned.wantsHelp
+      ? await scanRun(rest, global)
+      : await (await import("./commander.ts")).dispatch(scanned, global);
+    if (invocation === undefined) return 0; // it was help
+    rules.failureExitCode = invocation.command.failureExitCode;
+    const { findCommand } = await import("./handlers.ts");
+    return await (await findCommand(invocation.command))(invocation);
+  } catch (error) {
+    return (await import("./report.ts")).reportError(error, rules);
+  }
+}
+
+/** `run` without commander: its declaration, and the scanner that all commands share. */
+async function scanRun(argv: readonly string[], global: GlobalOptions): Promise<Invocation | undefined> {
+  const [{ RUN }, { readInvocation }] = await Promise.all([import("./declare/run.ts"), import("./read_invocation.ts")]);
+  const invocation = readInvocation(RUN, "run", argv, global);
+  if (invocation === "help") await (await import("./commander.ts")).printHelp(RUN, "run");
+  return invocation === "help" ? undefined : invocation;
+}
+
+async function readGlobalOptions(scanned: Scanned): Promise<GlobalOptions> {
+  const { options } = scanned;
+  const logLevel = textOption(options, "log-level") ?? "info";
+  const daemonOption = DAEMON_OPTIONS.find((name) => options.has(name));
+  if (daemonOption !== undefined || !LOG_LEVELS.includes(logLevel)) {
+    const { usageError } = await import("./usage_error.ts");
+    throw daemonOption === undefined
+      ? usageError(`unable to parse logging level: ${logLevel}`, 1, `one of ${LOG_LEVELS.join(", ")}`)
+      : usageError(
+        `--${daemonOption} cannot be used: there is no daemon to talk to`,
+        125,
+        "every command of dugout works on its own files; '--root' and '--run' say which",
+      );
+  }
+  const global: GlobalOptions = { logLevel, debug: hasSwitch(options, "debug") || logLevel === "debug" };
+  const root = textOption(options, "root");
+  const run = textOption(options, "run");
+  const storageDriver = textOption(options, "storage-driver");
+  const config = textOption(options, "config");
+  if (root !== undefined) global.root = root;
+  if (run !== undefined) global.run = run;
+  if (storageDriver !== undefined) global.storageDriver = storageDriver;
+  if (config !== undefined) global.config = config;
+  return global;
+}

@@ -1,0 +1,330 @@
+import { HEADINGS } from "./global.ts";
+import type { CommandDeclaration, OptionDeclaration } from "./types.ts";
+
+const PROCESS = "Process:";
+const FILES = "Files:";
+const NETWORK = "Network:";
+const IDENTITY = "Identity and rights:";
+const LIMITS = "Limits:";
+const LIFE = "Life and name:";
+const IMAGE = "Image:";
+
+/** docker run's 104 flags (28.2), then those of Podman and our own. */
+export const RUN_OPTIONS: readonly OptionDeclaration[] = [
+  // The process and its streams
+  { flags: "-i, --interactive", group: PROCESS, summary: "keep standard input open" },
+  { flags: "-t, --tty", group: PROCESS, summary: "give it a terminal" },
+  { flags: "-d, --detach", group: PROCESS, summary: "run in the background and print the container's id" },
+  {
+    flags: "-e, --env",
+    value: "list",
+    repeatable: true,
+    group: PROCESS,
+    summary: "set NAME=value; NAME alone takes the caller's value",
+  },
+  { flags: "--env-file", value: "list", repeatable: true, group: PROCESS, summary: "read such lines from a file" },
+  { flags: "--env-host", group: PROCESS, summary: "pass on the caller's whole environment" },
+  { flags: "-w, --workdir", value: "string", group: PROCESS, summary: "working directory; made if it is not there" },
+  {
+    flags: "--entrypoint",
+    value: "string",
+    group: PROCESS,
+    summary: 'program to run instead of the image\'s; "" for none',
+  },
+  { flags: "--init", group: PROCESS, summary: "an init as process 1, which forwards signals and reaps" },
+  {
+    flags: "-a, --attach",
+    value: "list",
+    repeatable: true,
+    group: PROCESS,
+    summary: "attach only stdin, stdout or stderr",
+  },
+  {
+    flags: "--detach-keys",
+    value: "string",
+    group: PROCESS,
+    summary: "keys that detach from a terminal",
+    default: "ctrl-p,ctrl-q",
+  },
+  { flags: "--sig-proxy", group: PROCESS, summary: "pass signals on to the process", default: "true" },
+  { flags: "--stop-signal", value: "string", group: PROCESS, summary: "signal that asks it to end" },
+  {
+    flags: "--stop-timeout",
+    value: "int",
+    check: "int",
+    group: PROCESS,
+    summary: "seconds until it is killed after that",
+  },
+
+  // The image and the root file system
+  { flags: "--pull", value: "policy", group: IMAGE, summary: "always, missing or never", default: "missing" },
+  { flags: "--platform", value: "string", group: IMAGE, summary: "platform of the image, such as linux/arm64" },
+  { flags: "-q, --quiet", group: IMAGE, summary: "no progress while pulling" },
+  { flags: "--tls-verify", group: IMAGE, summary: "ask the registry for a valid certificate", default: "true" },
+  {
+    flags: "--rootfs",
+    group: IMAGE,
+    summary: "the first argument is a directory (DIR, or DIR:O for an overlay on it), no image",
+  },
+  { flags: "--disable-content-trust", summary: "accepted, no effect", hidden: true },
+
+  // Files
+  {
+    flags: "-v, --volume",
+    value: "list",
+    repeatable: true,
+    group: FILES,
+    summary: "mount a directory, file or volume: SOURCE:TARGET[:ro]",
+  },
+  {
+    flags: "--mount",
+    value: "mount",
+    repeatable: true,
+    group: FILES,
+    summary: "the same in words: type=bind,source=…,target=…",
+  },
+  {
+    flags: "--tmpfs",
+    value: "list",
+    repeatable: true,
+    group: FILES,
+    summary: "an empty file system in memory: /run:size=64m,mode=755; rw,noexec,nosuid,nodev unless it says otherwise",
+  },
+  { flags: "--read-only", group: FILES, summary: "the root file system cannot be written" },
+  { flags: "--shm-size", value: "bytes", group: FILES, summary: "size of /dev/shm", default: "64m" },
+  {
+    flags: "--device",
+    value: "list",
+    repeatable: true,
+    group: FILES,
+    summary: "a device that the caller may open: /dev/fuse",
+  },
+  { flags: "--gpus", value: "request", group: FILES, summary: "GPUs; all for every one" },
+  {
+    flags: "--volumes-from",
+    value: "list",
+    repeatable: true,
+    group: FILES,
+    summary: "the mounts of another container",
+  },
+  { flags: "--volume-driver", value: "string", group: FILES, summary: "driver of new volumes: local" },
+  { flags: "--storage-opt", value: "list", repeatable: true, group: FILES, summary: "options of the storage driver" },
+  { flags: "--use-api-socket", group: FILES, summary: "mount the API's socket and registry logins" },
+
+  // Network
+  {
+    flags: "--network",
+    value: "network",
+    repeatable: true,
+    group: NETWORK,
+    summary: "host, none, container:ID or a network's name",
+  },
+  {
+    flags: "-p, --publish",
+    value: "list",
+    repeatable: true,
+    group: NETWORK,
+    summary: "publish a port: [ADDRESS:]HOST:CONTAINER[/udp]",
+  },
+  { flags: "-P, --publish-all", group: NETWORK, summary: "publish all exposed ports" },
+  { flags: "--expose", value: "list", repeatable: true, group: NETWORK, summary: "say that a port is served" },
+  { flags: "-h, --hostname", value: "string", group: NETWORK, summary: "host name" },
+  { flags: "--domainname", value: "string", group: NETWORK, summary: "NIS domain name" },
+  {
+    flags: "--add-host",
+    value: "list",
+    repeatable: true,
+    group: NETWORK,
+    summary: "a line for /etc/hosts: NAME:ADDRESS",
+  },
+  { flags: "--dns", value: "list", repeatable: true, group: NETWORK, summary: "name server" },
+  { flags: "--dns-search", value: "list", repeatable: true, group: NETWORK, summary: "search domain" },
+  { flags: "--dns-option", value: "list", repeatable: true, group: NETWORK, summary: "resolver option" },
+  { flags: "--network-alias", value: "list", repeatable: true, group: NETWORK, summary: "another name in the network" },
+  { flags: "--ip", value: "string", group: NETWORK, summary: "IPv4 address" },
+  { flags: "--ip6", value: "string", group: NETWORK, summary: "IPv6 address" },
+  { flags: "--link-local-ip", value: "list", repeatable: true, group: NETWORK, summary: "link-local address" },
+  { flags: "--mac-address", value: "string", group: NETWORK, summary: "MAC address" },
+  {
+    flags: "--link",
+    value: "list",
+    repeatable: true,
+    group: NETWORK,
+    summary: "another container under a name: NAME:ALIAS",
+  },
+
+  // Who it is and what it may do
+  { flags: "-u, --user", value: "string", group: IDENTITY, summary: "USER[:GROUP], names or numbers" },
+  {
+    flags: "--group-add",
+    value: "list",
+    repeatable: true,
+    group: IDENTITY,
+    summary: "another group; keep-groups is always so",
+  },
+  { flags: "--userns", value: "string", group: IDENTITY, summary: "host, keep-id[:uid=N,gid=N], nomap or auto" },
+  {
+    flags: "--cap-add",
+    value: "list",
+    repeatable: true,
+    group: IDENTITY,
+    summary: "add a capability; counts inside the user namespace",
+  },
+  { flags: "--cap-drop", value: "list", repeatable: true, group: IDENTITY, summary: "drop a capability, or ALL" },
+  {
+    flags: "--security-opt",
+    value: "list",
+    repeatable: true,
+    group: IDENTITY,
+    summary: "no-new-privileges, seccomp=FILE|unconfined, systempaths=unconfined …",
+  },
+  { flags: "--privileged", group: IDENTITY, summary: "all rights that a user namespace can give; not the host's root" },
+  { flags: "--pid", value: "string", group: IDENTITY, summary: "host or container:ID" },
+  { flags: "--ipc", value: "string", group: IDENTITY, summary: "private, shareable, none, host or container:ID" },
+  { flags: "--uts", value: "string", group: IDENTITY, summary: "host" },
+  { flags: "--cgroupns", value: "string", group: IDENTITY, summary: "private or host" },
+
+  // Limits
+  { flags: "-m, --memory", value: "bytes", group: LIMITS, summary: "memory" },
+  {
+    flags: "--memory-reservation",
+    value: "bytes",
+    group: LIMITS,
+    summary: "memory it is kept near when there is little",
+  },
+  { flags: "--memory-swap", value: "bytes", group: LIMITS, summary: "memory and swap together; -1 for any" },
+  { flags: "--cpus", value: "decimal", check: "decimal", group: LIMITS, summary: "processors, such as 1.5" },
+  { flags: "-c, --cpu-shares", value: "int", check: "int", group: LIMITS, summary: "weight among others" },
+  { flags: "--cpu-period", value: "int", check: "int", group: LIMITS, summary: "length of a period in microseconds" },
+  { flags: "--cpu-quota", value: "int", check: "int", group: LIMITS, summary: "microseconds in each period" },
+  { flags: "--cpuset-cpus", value: "string", group: LIMITS, summary: "processors it may use: 0-3,8" },
+  { flags: "--cpuset-mems", value: "string", group: LIMITS, summary: "memory nodes it may use" },
+  { flags: "--pids-limit", value: "int", check: "int", group: LIMITS, summary: "processes and threads" },
+  {
+    flags: "--ulimit",
+    value: "ulimit",
+    repeatable: true,
+    group: LIMITS,
+    summary: "NAME=SOFT[:HARD], at most the caller's own",
+  },
+  {
+    flags: "--sysctl",
+    value: "map",
+    repeatable: true,
+    group: LIMITS,
+    summary: "a kernel parameter of its own namespaces: NAME=VALUE",
+  },
+  { flags: "--oom-score-adj", value: "int", check: "int", group: LIMITS, summary: "be killed sooner: 0 to 1000" },
+  { flags: "--blkio-weight", value: "uint16", check: "uint", group: LIMITS, summary: "weight for disks: 10 to 1000" },
+  {
+    flags: "--blkio-weight-device",
+    value: "list",
+    repeatable: true,
+    group: LIMITS,
+    summary: "the same for a device: DEVICE:WEIGHT",
+  },
+  {
+    flags: "--device-read-bps",
+    value: "list",
+    repeatable: true,
+    group: LIMITS,
+    summary: "bytes a second from a device: DEVICE:RATE",
+  },
+  {
+    flags: "--device-read-iops",
+    value: "list",
+    repeatable: true,
+    group: LIMITS,
+    summary: "reads a second from a device",
+  },
+  {
+    flags: "--device-write-bps",
+    value: "list",
+    repeatable: true,
+    group: LIMITS,
+    summary: "bytes a second to a device",
+  },
+  {
+    flags: "--device-write-iops",
+    value: "list",
+    repeatable: true,
+    group: LIMITS,
+    summary: "writes a second to a device",
+  },
+  { flags: "--cgroup-parent", value: "string", group: LIMITS, summary: "cgroup below which its own is made" },
+
+  // Its life
+  { flags: "--rm", group: LIFE, summary: "remove the container when it ends" },
+  { flags: "--name", value: "string", group: LIFE, summary: "name of the container" },
+  { flags: "-l, --label", value: "list", repeatable: true, group: LIFE, summary: "a label: NAME=VALUE" },
+  { flags: "--label-file", value: "list", repeatable: true, group: LIFE, summary: "labels from a file" },
+  {
+    flags: "--annotation",
+    value: "map",
+    repeatable: true,
+    group: LIFE,
+    summary: "an annotation for the runtime: NAME=VALUE",
+  },
+  { flags: "--cidfile", value: "string", group: LIFE, summary: "write the container's id to a new file" },
+  { flags: "--pidfile", value: "string", group: LIFE, summary: "write the process id to a file" },
+  {
+    flags: "--restart",
+    value: "policy",
+    group: LIFE,
+    summary: "no, on-failure[:N], always or unless-stopped",
+    default: "no",
+  },
+  { flags: "--runtime", value: "string", group: LIFE, summary: "OCI runtime, if another is installed" },
+  { flags: "--log-driver", value: "string", group: LIFE, summary: "json-file, local, none, journald or syslog" },
+  { flags: "--log-opt", value: "list", repeatable: true, group: LIFE, summary: "option of the log driver" },
+  { flags: "--health-cmd", value: "string", group: LIFE, summary: "command that tells whether it is well" },
+  { flags: "--health-interval", value: "duration", group: LIFE, summary: "time between two checks" },
+  {
+    flags: "--health-retries",
+    value: "int",
+    check: "int",
+    group: LIFE,
+    summary: "failures in a row until it is unhealthy",
+  },
+  { flags: "--health-start-interval", value: "duration", group: LIFE, summary: "time between two checks at the start" },
+  { flags: "--health-start-period", value: "duration", group: LIFE, summary: "time in which failures do not count" },
+  { flags: "--health-timeout", value: "duration", group: LIFE, summary: "time that one check may take" },
+  { flags: "--no-healthcheck", group: LIFE, summary: "no health check, whatever the image says" },
+  { flags: "--explain", group: LIFE, summary: "print what would be done, one line a system call, and do nothing" },
+  { flags: "--format", value: "string", group: LIFE, summary: "json: print --explain as JSON" },
+
+  // Refused, each with its reason (src/docker/refused.ts); or of no effect here
+  { flags: "--isolation", value: "string", summary: "accepted: default", hidden: true },
+  { flags: "--cpu-rt-period", value: "int", check: "int", summary: "refused", hidden: true },
+  { flags: "--cpu-rt-runtime", value: "int", check: "int", summary: "refused", hidden: true },
+  { flags: "--memory-swappiness", value: "int", check: "int", summary: "refused", hidden: true },
+  { flags: "--oom-kill-disable", summary: "refused", hidden: true },
+  { flags: "--kernel-memory", value: "bytes", summary: "refused", hidden: true },
+  { flags: "--device-cgroup-rule", value: "list", repeatable: true, summary: "refused", hidden: true },
+  { flags: "--cpu-count", value: "int", check: "int", summary: "refused", hidden: true },
+  { flags: "--cpu-percent", value: "int", check: "int", summary: "refused", hidden: true },
+  { flags: "--io-maxbandwidth", value: "bytes", summary: "refused", hidden: true },
+  { flags: "--io-maxiops", value: "uint", check: "uint", summary: "refused", hidden: true },
+];
+
+export const RUN: CommandDeclaration = {
+  names: ["run", "container run"],
+  usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
+  summary: "Run a command in a new container",
+  group: HEADINGS.run,
+  arguments: { least: 1 },
+  options: RUN_OPTIONS,
+  examples: [
+    ["run hello", "the image inside this binary: no network needed"],
+    ["run --rm debian cat /etc/os-release", "one command, and nothing is left"],
+    ["run -it --rm -v $PWD:/src -w /src debian bash", "a shell on the current directory"],
+    ["run --rootfs /:O sh", "the host's own programs, with writes thrown away"],
+    ["run --explain --rm debian true", "what would be done, call by call"],
+  ],
+  stopsAtFirstArgument: true,
+  failureExitCode: 125,
+  note:
+    "Flags stand before the image. These need root and are refused with the reason: --cpu-rt-period, --cpu-rt-runtime, " +
+    "--memory-swappiness, --oom-kill-disable, --kernel-memory, --device-cgroup-rule. " +
+    "Exit code: the command's own; 125 when the engine fails, 126 when the command cannot be run, 127 when it is not there, 128+N after signal N.",
+};

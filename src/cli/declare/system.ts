@@ -1,0 +1,40 @@
+import { HEADINGS } from "./global.ts";
+import type { CommandDeclaration } from "./types.ts";
+
+export const SYSTEM_COMMANDS: readonly CommandDeclaration[] = [
+  {
+    names: ["check", "system check"],
+    usage: "[OPTIONS]",
+    summary: "Try what this machine offers, and say what to ask an administrator for",
+    group: HEADINGS.system,
+    arguments: { least: 0, most: 0 },
+    options: [{ flags: "--format", value: "string", summary: "json, or a Go template" }],
+    examples: [["check", "a line for each thing, and a sentence for what is missing"]],
+    failureExitCode: 1,
+    note: "Exit code: 0 when containers can run, 1 when they cannot.",
+  },
+  {
+    names: ["info", "system info"],
+    usage: "[OPTIONS]",
+    summary: "Show what was chosen on this machine, and why",
+    group: HEADINGS.system,
+    arguments: { least: 0, most: 0 },
+    options: [{ flags: "-f, --format", value: "string", summary: "json, or a Go template such as {{.Driver}}" }],
+    examples: [["info -f '{{.Driver}}'", "the storage driver"]],
+    failureExitCode: 1,
+  },
+  {
+    names: ["version"],
+    usage: "[OPTIONS]",
+    summary: "Show versions",
+    group: HEADINGS.system,
+    arguments: { least: 0, most: 0 },
+    options: [{
+      flags: "-f, --format",
+      value: "string",
+      summary: "json, or a Go template such as {{.Server.Version}}",
+    }],
+    examples: [["version -f '{{.Server.Version}}'", "for scripts"]],
+    failureExitCode: 1,
+  },
+];

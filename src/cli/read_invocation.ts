@@ -1,0 +1,42 @@
+import type { CommandDeclaration } from "./declare/types.ts";
+import type { GlobalOptions, Invocation } from "./invocation.ts";
+import { scanOptions } from "./scan.ts";
+import { usageError } from "./usage_error.ts";
+
+/**
+ * Reads the words behind a command's name.
+ * @param calledAs The name it was called by, for messages: `image ls`.
+ * @throws {DugoutError} USAGE, when flags or the number of arguments are wrong.
+ */
+export function readInvocation(
+  command: CommandDeclaration,
+  calledAs: string,
+  argv: readonly string[],
+  global: GlobalOptions,
+): Invocation | "help" {
+  const program = `dugout ${calledAs}`;
+  const { options, operands, wantsHelp } = scanOptions(command.options, argv, {
+    stopsAtFirstOperand: command.stopsAtFirstArgument ?? false,
+    program,
+  });
+  if (wantsHelp) return "help";
+  const { least, most } = command.arguments;
+  if (operands.length < least || (most !== undefined && operands.length > most)) {
+    throw usageError(
+      `'${program}' ${describeCount(least, most)}`,
+      1,
+      `usage: ${program} ${command.usage}; '${program} --help' tells more`,
+    );
+  }
+  return { command, calledAs, options, args: operands, global };
+}
+
+/** Docker's words for how many arguments a command takes. */
+function describeCount(least: number, most: number | undefined): string {
+  const noun = (n: number): string => `${n} argument${n === 1 ? "" : "s"}`;
+  if (most === undefined) return `requires at least ${noun(least)}`;
+  if (most === 0) return "accepts no arguments";
+  if (most === least) return `requires ${noun(least)}`;
+  if (least === 0) return `requires at most ${noun(most)}`;
+  return `requires at least ${least} and at most ${noun(most)}`;
+}
