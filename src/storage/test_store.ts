@@ -1,0 +1,38 @@
+/**
+ * A store in a temporary directory, for tests.
+ *
+ * @module
+ */
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type ContentStore, type ContentStoreHost, openContentStore } from "./content.ts";
+
+export type TestStore = { root: string; store: ContentStore; [Symbol.dispose](): void };
+
+/** Makes a store below the system's temporary directory; it is removed at the end of the `using` block. */
+export function makeTestStore(host: ContentStoreHost = {}): TestStore {
+  const parent = mkdtempSync(join(tmpdir(), "dugout-test-"));
+  const root = join(parent, "root");
+  return {
+    root,
+    store: openContentStore(root, host),
+    [Symbol.dispose]: () => rmSync(parent, { recursive: true, force: true }),
+  };
+}
+
+/** What lies in `ingest/`. */
+export function listIngest(store: ContentStore): string[] {
+  return readdirSync(join(store.path, "ingest")).sort();
+}
+
+/** Bytes that are the same on each run and do not compress: a linear congruential generator from `seed`. */
+export function makeBytes(length: number, seed = 1): Uint8Array {
+  const bytes = new Uint8Array(length);
+  let state = seed >>> 0;
+  for (let at = 0; at < length; at++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    bytes[at] = state >>> 24;
+  }
+  return bytes;
+}
