@@ -1,0 +1,54 @@
+/**
+ * Constants and structs of the mount calls: mount(2), open_tree(2), move_mount(2), mount_setattr(2), fsopen(2).
+ *
+ * @module
+ */
+
+// mount(2), linux/mount.h
+export const MS_RDONLY = 1;
+export const MS_NOSUID = 2;
+export const MS_NODEV = 4;
+export const MS_NOEXEC = 8;
+export const MS_REMOUNT = 32;
+export const MS_NOSYMFOLLOW = 256;
+export const MS_NOATIME = 1024;
+export const MS_NODIRATIME = 2048;
+export const MS_BIND = 4096;
+export const MS_REC = 16384;
+export const MS_PRIVATE = 1 << 18;
+export const MS_SLAVE = 1 << 19;
+export const MS_SHARED = 1 << 20;
+export const MS_RELATIME = 1 << 21;
+
+export const MNT_DETACH = 2;
+
+// mount_setattr(2), Linux 5.12, and fsmount(2), Linux 5.2
+export const MOUNT_ATTR_RDONLY = 0x01;
+export const MOUNT_ATTR_NOSUID = 0x02;
+export const MOUNT_ATTR_NODEV = 0x04;
+export const MOUNT_ATTR_NOEXEC = 0x08;
+
+export const OPEN_TREE_CLONE = 1;
+export const OPEN_TREE_CLOEXEC = 0o2000000;
+export const AT_RECURSIVE = 0x8000;
+export const MOVE_MOUNT_F_EMPTY_PATH = 0x04;
+export const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
+
+export const FSOPEN_CLOEXEC = 1;
+export const FSMOUNT_CLOEXEC = 1;
+export const FSCONFIG_SET_FLAG = 0;
+export const FSCONFIG_SET_STRING = 1;
+export const FSCONFIG_CMD_CREATE = 6;
+
+/** `struct mount_attr` (mount_setattr(2)): four u64, attr_set, attr_clr, propagation, userns_fd. */
+export const MOUNT_ATTR_SIZE = 32;
+
+/** The bytes of a `struct mount_attr`. */
+export function mountAttr(set: number, clear = 0, propagation = 0): Uint8Array {
+  const bytes = new Uint8Array(MOUNT_ATTR_SIZE);
+  const view = new DataView(bytes.buffer);
+  view.setBigUint64(0, BigInt(set), true);
+  view.setBigUint64(8, BigInt(clear), true);
+  view.setBigUint64(16, BigInt(propagation), true);
+  return bytes;
+}
