@@ -1,0 +1,205 @@
+/**
+ * Entering a user namespace with a given id map: the steps at the head of every tape that needs one, and what the
+ * engine does outside meanwhile (newuidmap, newgidmap).
+ *
+ * @module
+ */
+import { writeFileSync } from "node:fs";
+import { addressOf, allocate } from "#ffi/mod.ts";
+import { expectResult, type Fd, type Pid, tryCall } from "#linux/call.ts";
+import { close, makePipe, O_CLOEXEC, O_WRONLY, writeAll } from "#linux/file.ts";
+import { type IdMap, isSingle, mapText } from "#linux/idmap.ts";
+import { CLONE_NEWUSER } from "#linux/namespaces.ts";
+import { spawn } from "#linux/spawn.ts";
+import { DugoutError } from "#oci/error.ts";
+import { failureError, type Playing, readFailure, startTape, waitFor } from "#tape/play.ts";
+import { operate, type Step, step, type Tape } from "#tape/step.ts";
+import { findIdMapPrograms } from "./identity.ts";
+
+/** The descriptors by which a tape tells that it has its user namespace, and is told that ids are mapped. */
+export const READY_FD = 5;
+export const GO_FD = 6;
+/** The error pipe of our tapes. */
+export const ERROR_FD = 4;
+
+const EPERM_HINT =
+  "this machine does not let plain users make user namespaces (sysctl kernel.unprivileged_userns_clone or kernel.apparmor_restrict_unprivileged_userns): `dugout check` says what to ask the administrator for; pull, save and inspect still work";
+const HINTS = {
+  EPERM: EPERM_HINT,
+  EACCES: EPERM_HINT,
+  ENOSPC: "the limit of user namespaces is reached (sysctl user.max_user_namespaces)",
+  EUSERS: "the limit of nested user namespaces is reached",
+};
+
+/** Whether the map is written by the tape itself, or needs newuidmap (or root) outside. */
+export function mapsItself(map: IdMap): boolean {
+  return isSingle(map) && map.gid.length === 1 && map.gid[0]!.count === 1;
+}
+
+/**
+ * Steps that make a user namespace and get its ids mapped. After them the process has all capabilities in it.
+ * Needs {@linkcode READY_FD} and {@linkcode GO_FD} unless the tape maps itself.
+ */
+export function userNamespaceSteps(map: IdMap): Step[] {
+  const steps: Step[] = [step("unshare", [CLONE_NEWUSER], "make", "user namespace", { hints: HINTS })];
+  if (mapsItself(map)) {
+    // "deny" first: else a group could be dropped to pass a "this group may not" (user_namespaces(7), CVE-2014-8989)
+    steps.push(
+      ...writeSteps("/proc/self/setgroups", "deny"),
+      ...writeSteps("/proc/self/uid_map", mapText(map.uid)),
+      ...writeSteps("/proc/self/gid_map", mapText(map.gid)),
+    );
+  } else {
+    steps.push(
+      step("write", [READY_FD, "r", 1], "tell", "user namespace is there"),
+      step("read", [GO_FD, { buffer: "go" }, 1], "wait for", "id maps", {
+        retry: true,
+        jump: { when: "nonzero", to: "mapped" },
+      }),
+      // end of file: whoever wanted this is gone
+      step("exit_group", [125], "leave", ""),
+      operate("nop", [], "ids are mapped", { id: "mapped" }),
+    );
+  }
+  return steps;
+}
+
+function writeSteps(path: string, text: string): Step[] {
+  const hints = { EPERM: EPERM_HINT };
+  return [
+    step("openat", [-100, path, O_WRONLY | O_CLOEXEC, 0], "open", path, { id: path, hints }),
+    step("write", [{ result: path }, text, text.length], "write", path, { hints }),
+    step("close", [{ result: path }], "close", path),
+  ];
+}
+
+/** The buffers that {@linkcode userNamespaceSteps} needs. */
+export const USER_NAMESPACE_BUFFERS = [["go", { sizeBytes: 8 }]] as const;
+
+/** Pipes between a tape and whoever maps its ids; `fds` goes to {@linkcode startTape}. */
+export interface MapPipes {
+  readonly fds: { child: number; ours: Fd }[];
+  /** To be called when the player runs: waits for it, maps its ids, lets it go on. */
+  serve(pid: Pid): void;
+  close(): void;
+}
+
+/** Makes the pipes for a tape that does not map its ids itself. */
+export function makeMapPipes(map: IdMap): MapPipes {
+  const ready = makePipe();
+  const go = makePipe();
+  let open: Fd[] = [ready.read, ready.write, go.read, go.write];
+  const drop = (fd: Fd) => {
+    close(fd);
+    open = open.filter((other) => other !== fd);
+  };
+  return {
+    fds: [{ child: READY_FD, ours: ready.write }, { child: GO_FD, ours: go.read }],
+    serve(pid) {
+      drop(ready.write);
+      drop(go.read);
+      const byte = allocate(1);
+      let result: number;
+      do result = tryCall("read", ready.read, addressOf(byte), 1); while (result === -4);
+      // nothing: the tape failed before, and its own failure says how
+      if (expectResult(result, "read", "ready pipe") === 0) return;
+      mapIds(pid, map);
+      writeAll(go.write, byte);
+    },
+    close() {
+      open.forEach(close);
+      open = [];
+    },
+  };
+}
+
+function mapIds(pid: Pid, map: IdMap): void {
+  if (process.getuid!() === 0) {
+    writeFileSync(`/proc/${pid}/uid_map`, mapText(map.uid));
+    writeFileSync(`/proc/${pid}/gid_map`, mapText(map.gid));
+  } else {
+    runMapPrograms(pid, map);
+  }
+}
+
+/** Runs newuidmap and newgidmap for a process that has just made its user namespace, side by side. */
+function runMapPrograms(pid: Pid, map: IdMap): void {
+  const programs = findIdMapPrograms();
+  if (programs === undefined) {
+    throw new DugoutError(
+      "IDMAP_PROGRAMS_MISSING",
+      "Cannot map subordinate ids: newuidmap and newgidmap are not installed",
+      {
+        hint: "ask the administrator to install the package uidmap (shadow-utils)",
+      },
+    );
+  }
+  const errors = makePipe();
+  try {
+    const started = ([[programs.uid, map.uid], [programs.gid, map.gid]] as const).map(([program, ranges]) => ({
+      program,
+      pid: spawn({
+        path: program,
+        argv: [program, String(pid), ...ranges.flatMap((r) => [String(r.inside), String(r.outside), String(r.count)])],
+        env: [],
+        fds: [{ child: 2, ours: errors.write }],
+      }),
+    }));
+    const failed = started.filter((child) => waitFor(child.pid) !== 0);
+    if (failed.length === 0) return;
+    close(errors.write);
+    const text = allocate(4096);
+    const length = Math.max(0, tryCall("read", errors.read, addressOf(text), text.length));
+    const said = new TextDecoder().decode(text.subarray(0, length)).trim();
+    throw new DugoutError("IDMAP_FAILED", `Cannot map subordinate ids: ${said || `${failed[0]!.program} failed`}`, {
+      hint:
+        "newuidmap and newgidmap have to be setuid root or have the capabilities cap_setuid and cap_setgid; /etc/subuid and /etc/subgid have to hold the range",
+    });
+  } finally {
+    close(errors.read);
+    close(errors.write);
+  }
+}
+
+/**
+ * Starts a tape that begins with {@linkcode userNamespaceSteps}, and maps its ids.
+ * @throws {DugoutError | OsError} When that fails; the tape's process is gone then.
+ */
+export function startInUserNamespace(
+  tape: Tape,
+  map: IdMap,
+  fds: readonly { child: number; ours: Fd }[],
+  options: { name?: string; newSession?: boolean } = {},
+): Playing {
+  if (mapsItself(map)) return startTape(tape, { fds, ...options });
+  const pipes = makeMapPipes(map);
+  try {
+    const playing = startTape(tape, { fds: [...fds, ...pipes.fds], ...options });
+    try {
+      pipes.serve(playing.pid);
+    } catch (error) {
+      // the closed pipe ends it
+      pipes.close();
+      waitFor(playing.pid);
+      close(playing.errors);
+      throw error;
+    }
+    return playing;
+  } finally {
+    pipes.close();
+  }
+}
+
+/** Makes a user namespace with that map, and ends: a trial. */
+export function playUserNamespace(map: IdMap): void {
+  const tape: Tape = {
+    steps: userNamespaceSteps(map),
+    buffers: new Map(USER_NAMESPACE_BUFFERS),
+    errorFd: ERROR_FD,
+  };
+  const playing = startInUserNamespace(tape, map, []);
+  const failure = readFailure(playing.errors);
+  close(playing.errors);
+  waitFor(playing.pid);
+  if (failure !== undefined) throw failureError(tape, failure);
+}
