@@ -32,7 +32,8 @@ export function asBoth(name: string, work: (sandbox: Sandbox) => Promise<void>, 
   const users = listTestUsers();
   const skip = options.skip || (users.length === 0 && "needs the users of tests/setup/setup.sh");
   if (skip) {
-    test(name, { skip }, () => {});
+    // the reason in the name, because reports of skipped tests keep nothing else
+    test(`${name}: ${skip}`, { skip }, () => {});
     return;
   }
   for (const user of users) {

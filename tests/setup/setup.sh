@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# setup.sh [start | stop | packages]: prepares this machine for the tests, as root; see README.md. Does little where all is there.
+# setup.sh [start | stop | running | packages]: prepares this machine for the tests, as root; see README.md. Does little where
+# all is there. `running` says by its exit code whether the registry answers.
 set -euo pipefail
 setup=$(dirname "$(realpath "$0")")
 cache=${DUGOUT_TEST_CACHE:-/var/cache/dugout-tests}
@@ -29,6 +30,7 @@ case ${1-start} in
     fill_registry 9>&-
     ;;
   packages) install_packages ;;
+  running) registry_answers ;;
   stop) stop_registry ;;
   *)
     echo "setup: unknown argument \"$1\"" >&2
