@@ -28,6 +28,7 @@ export const AT_FDCWD = -100 as Fd;
 export const AT_SYMLINK_NOFOLLOW = 0x100;
 export const AT_REMOVEDIR = 0x200;
 export const AT_SYMLINK_FOLLOW = 0x400;
+export const AT_NO_AUTOMOUNT = 0x800;
 export const AT_EMPTY_PATH = 0x1000;
 
 // openat2(2), linux/openat2.h
@@ -36,6 +37,7 @@ export const RESOLVE_NO_MAGICLINKS = 0x02;
 export const RESOLVE_NO_SYMLINKS = 0x04;
 export const RESOLVE_BENEATH = 0x08;
 export const RESOLVE_IN_ROOT = 0x10;
+export const RESOLVE_CACHED = 0x20; // Linux 5.12
 
 export const S_IFMT = 0o170000;
 export const S_IFSOCK = 0o140000;
@@ -95,12 +97,25 @@ export function makePipe(): { read: Fd; write: Fd } {
   return { read: view.getInt32(0, true) as Fd, write: view.getInt32(4, true) as Fd };
 }
 
-const F_DUPFD_CLOEXEC = 1030;
-const F_ADD_SEALS = 1033;
-const F_SEAL_SEAL = 1;
-const F_SEAL_SHRINK = 2;
-const F_SEAL_GROW = 4;
-const F_SEAL_WRITE = 8;
+// fcntl(2)
+export const F_DUPFD = 0;
+export const F_GETFD = 1;
+export const F_SETFD = 2;
+export const F_GETFL = 3;
+export const F_SETFL = 4;
+export const F_DUPFD_CLOEXEC = 1030;
+export const F_SETPIPE_SZ = 1031;
+export const F_GETPIPE_SZ = 1032;
+export const F_ADD_SEALS = 1033;
+export const F_GET_SEALS = 1034;
+export const FD_CLOEXEC = 1;
+export const F_SEAL_SEAL = 1;
+export const F_SEAL_SHRINK = 2;
+export const F_SEAL_GROW = 4;
+export const F_SEAL_WRITE = 8;
+
+export const CLOSE_RANGE_UNSHARE = 2;
+export const CLOSE_RANGE_CLOEXEC = 4;
 
 /** fcntl(F_DUPFD_CLOEXEC): a copy of `fd` numbered `least` or more. */
 export function duplicate(fd: Fd, least = 3): Fd {
@@ -112,10 +127,10 @@ export function sealAll(fd: Fd): void {
   call("fcntl", `memfd ${fd}`, fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
 }
 
-const MFD_CLOEXEC = 1;
-const MFD_ALLOW_SEALING = 2;
-const MFD_NOEXEC_SEAL = 8;
-const MFD_EXEC = 0x10;
+export const MFD_CLOEXEC = 1;
+export const MFD_ALLOW_SEALING = 2;
+export const MFD_NOEXEC_SEAL = 8;
+export const MFD_EXEC = 0x10;
 const EINVAL = -22;
 
 /**

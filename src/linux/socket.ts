@@ -1,0 +1,42 @@
+/** Constants of socket(2), sendmsg(2) and cmsg(3): asm-generic/socket.h, linux/socket.h. Both architectures agree. */
+export const AF_UNSPEC = 0;
+export const AF_UNIX = 1;
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const AF_NETLINK = 16;
+export const AF_PACKET = 17;
+export const AF_ALG = 38;
+export const AF_VSOCK = 40;
+
+export const SOCK_STREAM = 1;
+export const SOCK_DGRAM = 2;
+export const SOCK_RAW = 3;
+export const SOCK_SEQPACKET = 5;
+export const SOCK_NONBLOCK = 0o4000;
+export const SOCK_CLOEXEC = 0o2000000;
+
+export const MSG_PEEK = 0x02;
+export const MSG_TRUNC = 0x20;
+export const MSG_DONTWAIT = 0x40;
+export const MSG_WAITALL = 0x100;
+export const MSG_NOSIGNAL = 0x4000;
+export const MSG_CMSG_CLOEXEC = 0x40000000;
+
+export const SOL_SOCKET = 1;
+export const SCM_RIGHTS = 1;
+export const SCM_CREDENTIALS = 2;
+
+/** `struct msghdr` on 64 bits: addresses and u64, but for the two u32 `nameLength` and `flags`. */
+export const MSGHDR = {
+  name: 0,
+  nameLength: 8,
+  iov: 16,
+  iovCount: 24,
+  control: 32,
+  controlLength: 40,
+  flags: 48,
+  SIZE: 56,
+} as const;
+
+/** `struct cmsghdr` on 64 bits: a u64 and two s32, then the data, aligned to 8. */
+export const CMSGHDR = { length: 0, level: 8, type: 12, SIZE: 16 } as const;
