@@ -101,7 +101,7 @@ export async function dispatch(scanned: Scanned, global: GlobalOptions): Promise
     asksHelp = true;
   }
   if (asksHelp) {
-    printHelpOf(findForHelp(root, operands));
+    printOut(describeHelp(findForHelp(root, operands), terminalColumns()));
     return undefined;
   }
   let chosen: ScannedCommand | undefined;
@@ -111,13 +111,28 @@ export async function dispatch(scanned: Scanned, global: GlobalOptions): Promise
   await root.parseAsync(["--", ...operands], { from: "user" });
   const read = chosen?.invocation ?? "help";
   if (read !== "help") return read;
-  printHelpOf(chosen ?? root);
+  printOut(describeHelp(chosen ?? root, terminalColumns()));
   return undefined;
 }
 
 /** Prints the help of one command, for the way to it that did not come by here. */
 export function printHelp(command: CommandDeclaration, calledAs: string): void {
-  printHelpOf(new ScannedCommand(calledAs, { logLevel: "info", debug: false }, command));
+  printOut(describeHelp(new ScannedCommand(calledAs, NO_OPTIONS, command), terminalColumns()));
+}
+
+/**
+ * The help of a command as text.
+ * @param words The way to it: `["image", "ls"]`; empty for dugout itself.
+ */
+export function renderHelp(words: readonly string[], columns: number): string {
+  return describeHelp(findForHelp(buildTree(NO_OPTIONS), words), columns);
+}
+
+const NO_OPTIONS: GlobalOptions = { logLevel: "info", debug: false };
+
+/** As wide as the terminal, within reason. */
+function terminalColumns(): number {
+  return process.stdout.isTTY ? Math.max(60, Math.min(process.stdout.columns, 120)) : 80;
 }
 
 function buildTree(global: GlobalOptions): ScannedCommand {
@@ -161,13 +176,12 @@ function findForHelp(root: ScannedCommand, words: readonly string[]): ScannedCom
   return at;
 }
 
-function printHelpOf(command: ScannedCommand): void {
+function describeHelp(command: ScannedCommand, columns: number): string {
   const { declaration } = command;
   const options = declaration?.options ?? (command.path === "" ? GLOBAL_OPTIONS : []);
   for (const option of options) if (option.hidden !== true) command.addOption(toCommanderOption(option));
-  const terminalColumns = process.stdout.isTTY ? process.stdout.columns : 80;
-  command.configureHelp({ helpWidth: Math.max(60, Math.min(terminalColumns, 120)) });
-  printOut(command.helpInformation() + describeMore(command));
+  command.configureHelp({ helpWidth: columns });
+  return command.helpInformation() + describeMore(command, columns);
 }
 
 function toCommanderOption(declared: OptionDeclaration): Option {
@@ -184,13 +198,13 @@ function toCommanderOption(declared: OptionDeclaration): Option {
 }
 
 /** Other names, a note, examples: what stands below the options. */
-function describeMore(command: ScannedCommand): string {
+function describeMore(command: ScannedCommand, columns: number): string {
   const { declaration } = command;
   const lines: string[] = [];
   if (declaration === undefined) {
     if (command.path === "") {
       lines.push("Examples:");
-      lines.push(...alignPairs([
+      lines.push(...alignPairs(columns, [
         ["dugout run hello", "greets, with no network"],
         ["dugout run --rm debian cat /etc/os-release", "one command in an image"],
         ["dugout check", "what this machine offers"],
@@ -200,9 +214,9 @@ function describeMore(command: ScannedCommand): string {
     lines.push(`'${`dugout ${command.path}`.trim()} COMMAND --help' tells more about a command.`);
     return "\n" + lines.join("\n") + "\n";
   }
-  if (declaration.note !== undefined) lines.push(...wrapWords(declaration.note, 80), "");
+  if (declaration.note !== undefined) lines.push(...wrapWords(declaration.note, columns), "");
   lines.push("Examples:");
-  lines.push(...alignPairs(declaration.examples.map(([line, meaning]) => [`dugout ${line}`, meaning])));
+  lines.push(...alignPairs(columns, declaration.examples.map(([line, meaning]) => [`dugout ${line}`, meaning])));
   if (declaration.names.length > 1) {
     lines.push(
       "",
@@ -213,9 +227,11 @@ function describeMore(command: ScannedCommand): string {
 }
 
 /** Two columns where the left one is short enough, else the meaning as a comment above its command. */
-function alignPairs(pairs: readonly (readonly [string, string])[]): string[] {
+function alignPairs(columns: number, pairs: readonly (readonly [string, string])[]): string[] {
   const width = Math.max(...pairs.map(([left]) => left.length));
-  if (width > 48) return pairs.flatMap(([left, right]) => right === "" ? [`  ${left}`] : [`  # ${right}`, `  ${left}`]);
+  if (pairs.some(([, right]) => width + right.length + 4 > columns)) {
+    return pairs.flatMap(([left, right]) => right === "" ? [`  ${left}`] : [`  # ${right}`, `  ${left}`]);
+  }
   return pairs.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`.trimEnd());
 }
 
