@@ -14,9 +14,12 @@ interface Heap {
   used: number;
 }
 
+/** Where things are that arguments refer to. */
 interface Places {
   steps: ReadonlyMap<string, number>;
-  buffers: ReadonlyMap<string, number>;
+  buffers: ReadonlyMap<string, { at: number; sizeBytes: number }>;
+  /** Arrays of strings that are in the heap already: a search along PATH gives the same environment to every execve. */
+  strings: Map<object, number>;
 }
 
 const encoder = new TextEncoder();
@@ -32,11 +35,17 @@ export function encodeTape(tape: Tape, arch: Arch): Uint8Array<ArrayBuffer> {
   const heap = makeHeap(HEADER.SIZE + count * RECORD.SIZE);
   heap.used = HEADER.SIZE + count * RECORD.SIZE;
 
-  const buffers = new Map<string, number>();
-  for (const [name, buffer] of tape.buffers) {
-    const at = reserve(heap, buffer.sizeBytes);
-    if (buffer.bytes !== undefined) heap.bytes.set(buffer.bytes.subarray(0, buffer.sizeBytes), at);
-    buffers.set(name, at);
+  const buffers = new Map<string, { at: number; sizeBytes: number }>();
+  for (const [name, { sizeBytes, bytes }] of tape.buffers) {
+    if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) {
+      throw new RangeError(`Size of buffer "${name}" must be a whole number of bytes, got ${sizeBytes}`);
+    }
+    if (bytes !== undefined && bytes.length > sizeBytes) {
+      throw new RangeError(`Buffer "${name}" of ${sizeBytes} bytes cannot hold ${bytes.length}`);
+    }
+    const at = reserve(heap, sizeBytes);
+    if (bytes !== undefined) heap.bytes.set(bytes, at);
+    buffers.set(name, { at, sizeBytes });
   }
   const steps = new Map<string, number>();
   tape.steps.forEach(({ id }, index) => {
@@ -45,12 +54,15 @@ export function encodeTape(tape: Tape, arch: Arch): Uint8Array<ArrayBuffer> {
     steps.set(id, index);
   });
 
-  const places: Places = { steps, buffers };
+  const places: Places = { steps, buffers, strings: new Map() };
   tape.steps.forEach((step, index) => writeRecord(heap, step, index, places, arch));
 
   const { view } = heap;
   view.setUint32(HEADER.magic, MAGIC, true);
   view.setUint32(HEADER.count, count, true);
+  if (!Number.isSafeInteger(tape.errorFd) || tape.errorFd < 0 || tape.errorFd > 0x7fffffff) {
+    throw new RangeError(`Error descriptor must be a number from 0 on, got ${tape.errorFd}`);
+  }
   view.setUint32(HEADER.errorFd, tape.errorFd, true);
   view.setBigUint64(HEADER.size, BigInt(heap.used), true);
   return heap.bytes.subarray(0, heap.used);
@@ -65,8 +77,12 @@ function writeRecord(heap: Heap, step: Step, index: number, places: Places, arch
   let flags = (step.ignore ? FLAG.ignore : 0) | (step.retry ? FLAG.retry : 0);
   step.args.forEach((arg, k) => {
     if (typeof arg === "object" && "result" in arg) {
+      const of = stepIndex(places, arg.result);
+      if (of >= index) {
+        throw new RangeError(`Step "${step.label}" uses the result of "${arg.result}" before it is there`);
+      }
       flags |= 1 << k;
-      heap.view.setBigUint64(at + RECORD.arg + k * 8, BigInt(stepIndex(places, arg.result)), true);
+      heap.view.setBigUint64(at + RECORD.arg + k * 8, BigInt(of), true);
     } else {
       const word = wordOf(heap, arg, places);
       heap.view.setBigInt64(at + RECORD.arg + k * 8, word, true);
@@ -88,7 +104,10 @@ function stepIndex(places: Places, id: string): number {
 
 /** An argument as a word; what it points to is put into the heap. */
 function wordOf(heap: Heap, arg: Arg, places: Places): bigint {
-  if (typeof arg === "bigint") return BigInt.asIntN(64, arg);
+  if (typeof arg === "bigint") {
+    if (arg < -(1n << 63n) || arg >= 1n << 64n) throw new RangeError(`Tape argument must fit 64 bits, got ${arg}`);
+    return BigInt.asIntN(64, arg);
+  }
   if (typeof arg === "number") {
     if (!Number.isSafeInteger(arg)) throw new RangeError(`Tape argument must be an integer, got ${arg}`);
     return BigInt(arg);
@@ -96,19 +115,27 @@ function wordOf(heap: Heap, arg: Arg, places: Places): bigint {
   if (typeof arg === "string") return address(putString(heap, encoder.encode(arg)));
   if (arg instanceof Uint8Array) return address(putBytes(heap, arg));
   if ("buffer" in arg) {
-    const at = places.buffers.get(arg.buffer);
-    if (at === undefined) throw new RangeError(`Tape has no buffer called "${arg.buffer}"`);
-    return address(at + (arg.offset ?? 0));
+    const buffer = places.buffers.get(arg.buffer);
+    if (buffer === undefined) throw new RangeError(`Tape has no buffer called "${arg.buffer}"`);
+    const offset = arg.offset ?? 0;
+    if (!Number.isSafeInteger(offset) || offset < 0 || offset > buffer.sizeBytes) {
+      throw new RangeError(`Offset ${offset} is outside of buffer "${arg.buffer}" of ${buffer.sizeBytes} bytes`);
+    }
+    return address(buffer.at + offset);
   }
   if ("strings" in arg) {
-    const words = arg.strings.map((text) => {
-      const bytes = typeof text === "string" ? encoder.encode(text) : text;
-      return address(putString(heap, bytes));
-    });
-    return address(putWords(heap, [...words, 0n]));
+    const at = places.strings.get(arg.strings) ?? putStrings(heap, arg.strings);
+    places.strings.set(arg.strings, at);
+    return address(at);
   }
   if ("struct" in arg) return address(putWords(heap, arg.struct.map((word) => wordOf(heap, word, places))));
   throw new RangeError(`Tape struct cannot hold the result of step "${arg.result}"`);
+}
+
+function putStrings(heap: Heap, texts: readonly (string | Uint8Array)[]): number {
+  const words = texts.map((text) => address(putString(heap, typeof text === "string" ? encoder.encode(text) : text)));
+  words.push(0n);
+  return putWords(heap, words);
 }
 
 function address(at: number): bigint {

@@ -55,6 +55,8 @@ export function startTape(tape: Tape, options: PlayOptions): Playing {
   const memfd = expectResult(tryMakeMemfd("dugout-tape", false), "memfd_create", "dugout-tape") as Fd;
   try {
     writeAll(memfd, bytes);
+    // the player believes the size that it has checked once
+    sealAll(memfd);
     const pipe = makePipe();
     try {
       const pid = spawn({

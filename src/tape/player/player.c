@@ -13,6 +13,7 @@ typedef unsigned long u64;
 typedef long s64;
 
 #define BASE 0x20000000UL
+#define MAGIC 0x45504154
 #define TAPE_FD 3
 #define EXIT_FAILED 125
 
@@ -89,25 +90,27 @@ static __attribute__((noreturn)) void fail(struct header *header, u32 index, s64
 	quit(EXIT_FAILED);
 }
 
+/* Whether steps may store to and load from there: only behind the records, so that no tape changes itself. */
 static int inside(struct header *header, u64 address, u64 size)
 {
-	return size <= 8 && address >= BASE && address + size <= BASE + header->size;
+	u64 heap = (u64)((struct record *)(header + 1) + header->count);
+	return size <= 8 && address >= heap && address <= BASE + header->size - size;
 }
 
-/* Returns the result of one of the operations that are not system calls, or minus EINVAL. */
-static s64 operate(struct header *header, u32 op, u64 *arg)
+/* The result of an operation that is not a system call. One that makes no sense is a mistake of the tape's author. */
+static s64 operate(struct header *header, u32 index, u32 op, u64 *arg)
 {
 	u64 a = arg[0], b = arg[1], size = arg[2];
 	switch (op) {
 	case OP_STORE: /* address, value, size */
 		if (!inside(header, a, size))
-			return -22;
+			break;
 		for (u64 i = 0; i < size; i++, b >>= 8)
 			((volatile unsigned char *)a)[i] = (unsigned char)b;
 		return 0;
 	case OP_LOAD: /* address, -, size */
 		if (!inside(header, a, size))
-			return -22;
+			break;
 		b = 0;
 		while (size--)
 			b = b << 8 | ((volatile unsigned char *)a)[size];
@@ -122,13 +125,13 @@ static s64 operate(struct header *header, u32 op, u64 *arg)
 		case ALU_EQ: return a == b;
 		case ALU_LESS: return a < b;
 		}
-		return -22;
+		break;
 	case OP_FAIL: /* errno */
 		return -(s64)a;
 	case OP_NOP:
 		return 0;
 	}
-	return -38;
+	fail(header, index, 22);
 }
 
 __attribute__((noreturn, used)) void play(void)
@@ -143,7 +146,7 @@ __attribute__((noreturn, used)) void play(void)
 
 	struct header *header = (struct header *)BASE;
 	struct record *records = (struct record *)(header + 1);
-	if (header->size != (u64)size || header->count > ((u64)size - sizeof *header) / sizeof *records)
+	if (header->magic != MAGIC || header->size != (u64)size || header->count > ((u64)size - sizeof *header) / sizeof *records)
 		quit(EXIT_FAILED);
 
 	for (u32 i = 0; i < header->count;) {
@@ -160,7 +163,7 @@ __attribute__((noreturn, used)) void play(void)
 		s64 result;
 		do
 			result = record->nr >= OP_STORE
-					 ? operate(header, record->nr, arg)
+					 ? operate(header, i, record->nr, arg)
 					 : call(record->nr, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
 		while (result == -4 && record->flags & FLAG_RETRY);
 		record->result = result;
@@ -172,6 +175,8 @@ __attribute__((noreturn, used)) void play(void)
 			   (when == JUMP_NONZERO && result != 0 && !failed) || (when == JUMP_ERROR && failed);
 		if (failed && !jump && !(record->flags & FLAG_IGNORE))
 			fail(header, i, -result);
+		if (jump && record->jump >= header->count)
+			fail(header, i, 22);
 		i = jump ? record->jump : i + 1;
 	}
 	quit(0);
