@@ -1,0 +1,72 @@
+import { MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY } from "#linux/mount.ts";
+import { AT_EMPTY_PATH, AT_FDCWD } from "#linux/file.ts";
+import { MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE } from "#linux/mount.ts";
+import { type Step, step } from "#tape/step.ts";
+import { fileSystemSteps, place } from "./mount_steps.ts";
+import { targetSteps } from "./target_steps.ts";
+
+const ATTACH = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+
+/**
+ * Hides paths: a file under the machine's /dev/null, a directory under an empty read-only tmpfs. The masks are
+ * descriptors that we opened on the host, before the image could name anything (A-027). A path that is not there is
+ * passed over; any other failure ends the start.
+ */
+export function maskSteps(paths: readonly string[]): Step[] {
+  if (paths.length === 0) return [];
+  const steps: Step[] = [
+    ...fileSystemSteps(
+      "mask directory",
+      "tmpfs",
+      [["size", "0"], ["nr_inodes", "1"], ["mode", "555"]],
+      MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+      "masked paths",
+    ),
+  ];
+  paths.forEach((path, index) => {
+    const target = `masked ${index}`;
+    const [directory, file, end] = [`${target} directory`, `${target} file`, `${target} end`];
+    steps.push(
+      ...targetSteps(path, target, { make: undefined, elseTo: end }),
+      step("open_tree", [AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC], "copy mask of", path, {
+        id: file,
+      }),
+      // refused with ENOTDIR where the path is a directory
+      step("move_mount", [{ result: file }, "", { result: target }, "", ATTACH], "mask file", path, {
+        jump: { when: "zero", to: end },
+        ignore: true,
+      }),
+      step(
+        "open_tree",
+        [{ result: "mask directory" }, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH],
+        "copy mask of",
+        path,
+        { id: directory },
+      ),
+      step("move_mount", [{ result: directory }, "", { result: target }, "", ATTACH], "mask directory", path),
+      place(end, "masked"),
+    );
+  });
+  return steps;
+}
+
+/** Makes parts of the tree read-only, by a mount of each onto itself. */
+export function readOnlySteps(paths: readonly string[], restrict: (id: string, path: string) => Step[]): Step[] {
+  return paths.flatMap((path, index) => {
+    const target = `readonly ${index}`;
+    const [tree, end] = [`${target} tree`, `${target} end`];
+    return [
+      ...targetSteps(path, target, { make: undefined, elseTo: end }),
+      step(
+        "open_tree",
+        [{ result: target }, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH],
+        "bind",
+        path,
+        { id: tree },
+      ),
+      step("move_mount", [{ result: tree }, "", { result: target }, "", ATTACH], "mount at", path),
+      ...restrict(tree, path),
+      place(end, "read-only"),
+    ];
+  });
+}

@@ -1,0 +1,161 @@
+/**
+ * The part of a container's tape that stays outside: it forks the container's first process, tells its pid, waits for
+ * it, and writes how it ended.
+ *
+ * @module
+ */
+import { O_CLOEXEC, O_CREAT, O_TRUNC, O_WRONLY } from "#linux/file.ts";
+import { compute, operate, type Step, step } from "#tape/step.ts";
+import { type Relay, REPORT_FD, STATE_FD } from "./setup.ts";
+import { ERROR_FD } from "./user_namespace.ts";
+import { place } from "./mount_steps.ts";
+
+const SIGCHLD = 17;
+const SIG_BLOCK = 0;
+const SIG_SETMASK = 2;
+
+/** The name of the exit record in the container's state directory: the wait status of wait4(2), 4 bytes little-endian. */
+export const EXIT_RECORD = "exit";
+
+/** No signal ends the monitor but SIGKILL: a batch system signals every process of a job. */
+export function blockSignalsStep(): Step {
+  return step("rt_sigprocmask", [SIG_BLOCK, new Uint8Array(8).fill(0xff), 0, 8], "block", "all signals");
+}
+
+/** The container's program starts with no signal blocked. */
+export function unblockSignalsStep(): Step {
+  return step("rt_sigprocmask", [SIG_SETMASK, new Uint8Array(8), 0, 8], "unblock", "all signals");
+}
+
+/** Forks copiers between descriptors, one each, that end with their source or their sink. */
+export function relaySteps(relays: readonly Relay[]): Step[] {
+  const steps: Step[] = [];
+  relays.forEach(({ from, to }, index) => {
+    const id = `relay ${index}`;
+    steps.push(
+      step("clone", [SIGCHLD, 0, 0, 0, 0], "fork", id, { id, jump: { when: "nonzero", to: `${id} runs` } }),
+      ...closeAllBut([from, to]),
+      place(`${id} loop`, "copy"),
+      step("read", [from, { buffer: "relay" }, RELAY_BYTES], "read from", `descriptor ${from}`, {
+        id: `${id} read`,
+        retry: true,
+        jump: { when: "zero", to: `${id} end` },
+      }),
+      operate("alu", [{ result: `${id} read` }, 0, 0], "bytes left", { id: `${id} left` }),
+      // writes to a pipe or a file of a user's disk may be short only when they fail: the next one tells
+      step("write", [to, { buffer: "relay" }, { result: `${id} left` }], "write to", `descriptor ${to}`, {
+        retry: true,
+        jump: { when: "error", to: `${id} end` },
+      }),
+      operate("nop", [], "again", { jump: { when: "always", to: `${id} loop` } }),
+      place(`${id} end`, "end of copying"),
+      step("exit_group", [0], "end", id),
+      place(`${id} runs`, "copier runs"),
+      step("close", [from], "close", `descriptor ${from}`, { ignore: true }),
+      step("close", [to], "close", `descriptor ${to}`, { ignore: true }),
+    );
+  });
+  return steps;
+}
+
+/** The size of the buffer `relay`. */
+export const RELAY_BYTES = 65536;
+
+function closeAllBut(keep: readonly number[]): Step[] {
+  const steps: Step[] = [];
+  let from = 0;
+  for (const fd of [...keep].sort((a, b) => a - b)) {
+    if (fd > from) steps.push(step("close_range", [from, fd - 1, 0], "close", `descriptors ${from} to ${fd - 1}`));
+    from = fd + 1;
+  }
+  steps.push(step("close_range", [from, 0xffffffff, 0], "close", `descriptors from ${from} on`));
+  return steps;
+}
+
+/** Forks the container's first process; `child` is the id to go on at in it. */
+export function forkSteps(child: string): Step[] {
+  return [
+    step("clone", [SIGCHLD, 0, 0, 0, 0], "fork", "the container's first process", {
+      id: "init",
+      jump: { when: "zero", to: child },
+      hints: {
+        EAGAIN: "the limit of processes is reached (ulimit -u)",
+        ENOMEM: "the limit of pid namespaces is reached",
+      },
+    }),
+  ];
+}
+
+/** Tells the pid, waits, and records the end. @param relays How many copiers have to end before (C-073). */
+export function waitSteps(relays: number, cleanUp: readonly Step[]): Step[] {
+  return [
+    // the streams are the container's alone, so that they end with it; failures are its own from now on
+    step("close_range", [0, 2, 0], "close", "the streams"),
+    step("close", [ERROR_FD], "close", "the error pipe"),
+    operate("store", [{ buffer: "pid" }, { result: "init" }, 4], "note the pid"),
+    step("write", [REPORT_FD, { buffer: "pid" }, 4], "tell", "the pid", { ignore: true }),
+    step("wait4", [{ result: "init" }, { buffer: "status" }, 0, 0], "wait for", "the container", { retry: true }),
+    ...Array.from(
+      { length: relays },
+      (_, index) =>
+        step("wait4", [{ result: `relay ${index}` }, 0, 0, 0], "wait for", `relay ${index}`, {
+          retry: true,
+          ignore: true,
+        }),
+    ),
+    ...cleanUp,
+    step(
+      "openat",
+      [STATE_FD, `${EXIT_RECORD}.new`, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600],
+      "make",
+      "exit record",
+      {
+        id: "record",
+        jump: { when: "error", to: "recorded" },
+      },
+    ),
+    step("write", [{ result: "record" }, { buffer: "status" }, 4], "write", "exit record", { ignore: true }),
+    step("close", [{ result: "record" }], "close", "exit record"),
+    step("renameat2", [STATE_FD, `${EXIT_RECORD}.new`, STATE_FD, EXIT_RECORD, 0], "put in place", "exit record", {
+      ignore: true,
+    }),
+    place("recorded", "end is recorded"),
+    step("write", [REPORT_FD, { buffer: "status" }, 4], "tell", "the end", { ignore: true }),
+    step("exit_group", [0], "end", "the monitor"),
+  ];
+}
+
+/** The steps of `--init`: process 1 forks the program, passes signals on, and reaps (`child` goes on in the program). */
+export function reaperSteps(child: string): Step[] {
+  const SIGCHLD_NUMBER = 17;
+  const all = new Uint8Array(8).fill(0xff);
+  const WNOHANG = 1;
+  return [
+    blockSignalsStep(),
+    step("clone", [SIGCHLD, 0, 0, 0, 0], "fork", "the program", { id: "program", jump: { when: "zero", to: child } }),
+    step("close_range", [0, 0xffffffff, 0], "close", "all descriptors"),
+    place("reaper", "wait for a signal"),
+    step("rt_sigtimedwait", [all, 0, 0, 8], "wait for", "a signal", { id: "signal", retry: true, ignore: true }),
+    compute("eq", { result: "signal" }, SIGCHLD_NUMBER, "is it SIGCHLD", {
+      jump: { when: "nonzero", to: "reap" },
+    }),
+    step("kill", [{ result: "program" }, { result: "signal" }], "pass on", "the signal", { ignore: true }),
+    operate("nop", [], "again", { jump: { when: "always", to: "reaper" } }),
+    place("reap", "reap"),
+    step("wait4", [-1, { buffer: "reaped" }, WNOHANG, 0], "reap", "any child", {
+      id: "reaped pid",
+      jump: { when: "zero", to: "reaper" },
+      ignore: true,
+    }),
+    compute("eq", { result: "reaped pid" }, { result: "program" }, "was it the program", { id: "was program" }),
+    compute("eq", { result: "was program" }, 0, "another one", { jump: { when: "nonzero", to: "reap" } }),
+    operate("load", [{ buffer: "reaped" }, 0, 4], "its wait status", { id: "program status" }),
+    compute("and", { result: "program status" }, 0x7f, "its signal", { id: "program signal" }),
+    compute("eq", { result: "program signal" }, 0, "was there none", { jump: { when: "nonzero", to: "exited" } }),
+    compute("add", { result: "program signal" }, 128, "128 and the signal", { id: "signal code" }),
+    step("exit_group", [{ result: "signal code" }], "end as", "the program"),
+    place("exited", "it exited"),
+    compute("shr", { result: "program status" }, 8, "its exit code", { id: "exit code" }),
+    step("exit_group", [{ result: "exit code" }], "end as", "the program"),
+  ];
+}

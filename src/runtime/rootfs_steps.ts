@@ -1,0 +1,121 @@
+import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH, O_RDWR } from "#linux/file.ts";
+import { MNT_DETACH } from "#linux/mount.ts";
+import { type Step, step } from "#tape/step.ts";
+import { place } from "./mount_steps.ts";
+import type { RootfsPlan } from "./setup.ts";
+import { ROOT } from "./target_steps.ts";
+
+const DIRECTORY = O_PATH | O_DIRECTORY | O_CLOEXEC;
+
+/** Where the lower directories are while overlayfs is mounted: descriptors, so that no path has to be quoted (A-071). */
+const FIRST_LOWER_FD = 100;
+/** mount(2) takes a page of options: 3,600 bytes of `/proc/self/fd/NNN:`. */
+const MOST_LOWERS = 200;
+
+/**
+ * Mounts the root file system and opens it as the step {@linkcode ROOT}.
+ * @throws {RangeError} When there are more layers than overlayfs takes.
+ */
+export function rootfsSteps(rootfs: RootfsPlan): Step[] {
+  switch (rootfs.kind) {
+    case "directory":
+      return [
+        // pivot_root wants a mount point
+        step("open_tree", [AT_FDCWD, rootfs.path, 0x1 | O_CLOEXEC | 0x8000], "bind", rootfs.path, { id: "root tree" }),
+        step("openat", [AT_FDCWD, rootfs.path, DIRECTORY, 0], "open", rootfs.path, { id: "root place" }),
+        step("move_mount", [{ result: "root tree" }, "", { result: "root place" }, "", 0x44], "mount at", rootfs.path),
+        step("openat", [AT_FDCWD, rootfs.path, DIRECTORY, 0], "open", rootfs.path, { id: ROOT }),
+      ];
+    case "overlay":
+      return [
+        ...overlaySteps(rootfs),
+        step("openat", [AT_FDCWD, rootfs.merged, DIRECTORY, 0], "open", rootfs.merged, { id: ROOT }),
+      ];
+    case "fuse-overlayfs":
+      return [step("openat", [AT_FDCWD, rootfs.merged, DIRECTORY, 0], "open", rootfs.merged, { id: ROOT })];
+    default:
+      throw new Error(`Unknown root file system ${rootfs satisfies never}`);
+  }
+}
+
+function overlaySteps(rootfs: RootfsPlan & { kind: "overlay" }): Step[] {
+  if (rootfs.lowers.length > MOST_LOWERS) {
+    throw new RangeError(`Image has ${rootfs.lowers.length} layers, overlayfs takes ${MOST_LOWERS}`);
+  }
+  const directories = [...rootfs.lowers, rootfs.upper, rootfs.work];
+  const paths = directories.map((_, index) => `/proc/self/fd/${FIRST_LOWER_FD + index}`);
+  const lowers = paths.slice(0, -2).join(":");
+  const options = `lowerdir=${lowers},upperdir=${paths.at(-2)},workdir=${paths.at(-1)},userxattr${
+    rootfs.volatile ? ",volatile" : ""
+  }`;
+  return [
+    ...directories.flatMap((path, index) => [
+      step("openat", [AT_FDCWD, path, DIRECTORY, 0], "open layer", path, { id: `layer ${index}` }),
+      step("dup3", [{ result: `layer ${index}` }, FIRST_LOWER_FD + index, O_CLOEXEC], "number layer", path),
+      step("close", [{ result: `layer ${index}` }], "close layer", path),
+    ]),
+    step("mount", ["overlay", rootfs.merged, "overlay", 0, options], "mount overlay at", rootfs.merged, {
+      hints: {
+        EPERM:
+          "this kernel does not let user namespaces mount overlayfs (Linux 5.11 does): use --storage-driver fuse-overlayfs or vfs",
+        EINVAL:
+          "the file system of the store cannot be the upper part of overlayfs (NFS, or an overlay itself): use --storage-driver vfs, or --root on a local disk",
+        ENODEV: "this kernel has no overlayfs: use --storage-driver vfs",
+        ESTALE: "the upper directory belongs to another set of layers",
+      },
+    }),
+    ...directories.map((path, index) => step("close", [FIRST_LOWER_FD + index], "close layer", path)),
+  ];
+}
+
+/** What fuse-overlayfs is given for a mount. */
+export function fuseOptions(rootfs: RootfsPlan & { kind: "fuse-overlayfs" }): string {
+  const quote = (path: string) => path.replace(/[\\:,]/g, (char) => `\\${char}`);
+  return `lowerdir=${rootfs.lowers.map(quote).join(":")},upperdir=${quote(rootfs.upper)},workdir=${quote(rootfs.work)}`;
+}
+
+/**
+ * Starts fuse-overlayfs on `merged`, as a process beside the container's first one: outside of the container's pid and
+ * mount namespaces (A-070). Played by the monitor in a mount namespace of its own. The program returns when the mount
+ * is there, leaving its server behind.
+ */
+export function fuseSteps(rootfs: RootfsPlan & { kind: "fuse-overlayfs" }): Step[] {
+  const SIGCHLD = 17;
+  return [
+    step("clone", [SIGCHLD, 0, 0, 0, 0], "fork for", "fuse-overlayfs", {
+      id: "fuse fork",
+      jump: { when: "nonzero", to: "fuse parent" },
+    }),
+    // its messages go to stderr; its stdin and stdout are not the container's
+    step("openat", [AT_FDCWD, "/dev/null", O_RDWR, 0], "open", "/dev/null", { id: "fuse null" }),
+    step("dup3", [{ result: "fuse null" }, 0, 0], "use as stdin", "/dev/null"),
+    step("dup3", [{ result: "fuse null" }, 1, 0], "use as stdout", "/dev/null"),
+    step("close_range", [3, 3, 0], "close", "descriptor 3"),
+    step("close_range", [5, 0xffffffff, 0], "close", "descriptors from 5 on"),
+    step(
+      "execve",
+      [
+        rootfs.program,
+        { strings: [rootfs.program, "-o", fuseOptions(rootfs), rootfs.merged] },
+        { strings: ["PATH=/usr/bin:/bin"] },
+      ],
+      "execute",
+      rootfs.program,
+      { hints: { ENOENT: "fuse-overlayfs is not installed: use --storage-driver vfs" } },
+    ),
+    place("fuse parent", "fuse-overlayfs runs"),
+  ];
+}
+
+/** Makes the container's root the root, and lets go of the host's. */
+export function pivotSteps(): Step[] {
+  return [
+    step("fchdir", [{ result: ROOT }], "enter", "the container's root"),
+    // the old root comes to lie on top of the new one, and is taken off at once (pivot_root(2), NOTES)
+    step("pivot_root", [".", "."], "change root to", "the container's root", {
+      hints: { EINVAL: "the machine's own root is a ramfs, or no mount point" },
+    }),
+    step("umount2", [".", MNT_DETACH], "let go of", "the host's root"),
+    step("chdir", ["/"], "enter", "/"),
+  ];
+}

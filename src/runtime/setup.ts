@@ -1,0 +1,87 @@
+/**
+ * What the runtime is asked for: everything that decides the tape of a container, as plain data.
+ *
+ * @module
+ */
+import type { IdMap } from "#linux/idmap.ts";
+import type { RuntimeSpec } from "#oci/runtime_spec.ts";
+
+/** How the root file system comes to be. Directories are absolute paths of the host. */
+export type RootfsPlan =
+  | {
+    readonly kind: "overlay";
+    /** Topmost first, as overlayfs wants them. */
+    readonly lowers: readonly string[];
+    readonly upper: string;
+    readonly work: string;
+    /** An empty directory to mount at. */
+    readonly merged: string;
+    /** Whether nothing has to outlive a crash of the machine: no sync (Linux 5.10). */
+    readonly volatile: boolean;
+  }
+  | {
+    readonly kind: "fuse-overlayfs";
+    /** The absolute path of the program. */
+    readonly program: string;
+    readonly lowers: readonly string[];
+    readonly upper: string;
+    readonly work: string;
+    readonly merged: string;
+  }
+  | { readonly kind: "directory"; readonly path: string };
+
+/** What this machine's kernel can do, as far as a tape depends on it. */
+export interface HostFeatures {
+  /** mount_setattr(2), Linux 5.12. */
+  readonly mountSetattr: boolean;
+  /** Version of Landlock, 0 where there is none. Scopes came with 6 (Linux 6.12). */
+  readonly landlockAbi: number;
+  /** The last capability that the kernel knows. */
+  readonly lastCapability: number;
+}
+
+/** Where the container's descriptors 0, 1 and 2 come from. */
+export type StdioPlan =
+  /** A terminal of the container's own, whose other end is sent over {@linkcode CONSOLE_FD}. */
+  | { readonly kind: "terminal" }
+  /** Those that the player was started with. */
+  | { readonly kind: "inherit"; readonly relays: readonly Relay[] };
+
+/**
+ * A process of the player's that copies from one descriptor to another. Regular files are given to a container through
+ * a pipe: a file could be opened again through /proc/self/fd for more than the caller's descriptor allows (A-025).
+ */
+export interface Relay {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The player's descriptors, besides those of `user_namespace.ts`. */
+export const REPORT_FD = 7;
+export const CONSOLE_FD = 8;
+/** The directory in which the exit record is written. */
+export const STATE_FD = 9;
+export const FIRST_RELAY_FD = 10;
+
+/** Everything that decides the tape. */
+export interface ContainerSetup {
+  readonly spec: RuntimeSpec;
+  readonly rootfs: RootfsPlan;
+  readonly map: IdMap;
+  readonly host: HostFeatures;
+  readonly stdio: StdioPlan;
+  /** Whether process 1 is a reaper that passes signals on: `--init`. */
+  readonly init: boolean;
+  /** A seccomp program, `struct sock_filter` by `struct sock_filter`. */
+  readonly filter: Uint8Array | undefined;
+  /** Whether supplementary groups of the caller stay: no setgroups. */
+  readonly keepGroups: boolean;
+  /** A signal that the container's first process gets when the engine's process dies, else it lives on. */
+  readonly deathSignal: number | undefined;
+  /** Directories and files of the image as the container will see them: see `resolve.ts`. */
+  readonly resolve: (path: string) => string;
+  /** MS_* flags that are locked on a bind's source; needed without mount_setattr only. */
+  readonly lockedFlags: (source: string) => number;
+  /** What kind of thing a bind's source on the host is. */
+  readonly sourceKind: (source: string) => "directory" | "file";
+}

@@ -1,0 +1,112 @@
+import {
+  AT_EMPTY_PATH,
+  O_CLOEXEC,
+  O_NOCTTY,
+  O_RDWR,
+  OPEN_HOW,
+  RESOLVE_BENEATH,
+  RESOLVE_NO_SYMLINKS,
+  S_IFREG,
+} from "#linux/file.ts";
+import { MOVE_MOUNT_F_EMPTY_PATH, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE } from "#linux/mount.ts";
+import { operate, type Step, step } from "#tape/step.ts";
+import { CONSOLE_FD } from "./setup.ts";
+import { openHow } from "./target_steps.ts";
+
+// asm-generic/ioctls.h
+const TIOCSPTLCK = 0x40045431;
+const TIOCGPTPEER = 0x5441;
+const TIOCSCTTY = 0x540e;
+const TIOCSWINSZ = 0x5414;
+
+const SOL_SOCKET = 1;
+const SCM_RIGHTS = 1;
+
+/** `struct winsize`: rows, columns, and pixels that nobody uses; u16 each. */
+export function winsize(rows: number, columns: number): Uint8Array {
+  return new Uint8Array(new Uint16Array([rows, columns, 0, 0]).buffer);
+}
+
+/**
+ * Opens a pseudo-terminal of the container's own devpts (the step `devpts` holds its mount), gives it its size before
+ * anything runs (C-079), and sends the master over {@linkcode CONSOLE_FD}. The slave is opened from the master by
+ * TIOCGPTPEER, never by a name (A-028).
+ * @param owner The ids inside that the terminal belongs to; gid undefined where no tty group is mapped.
+ */
+export function openTerminalSteps(
+  size: { rows: number; columns: number },
+  owner: { uid: number; gid: number },
+): Step[] {
+  return [
+    step(
+      "openat2",
+      [{ result: "devpts" }, "ptmx", openHow(O_RDWR | O_NOCTTY, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS), OPEN_HOW.SIZE],
+      "open",
+      "terminal master",
+      { id: "master" },
+    ),
+    step("ioctl", [{ result: "master" }, TIOCSPTLCK, new Uint8Array(8)], "unlock", "terminal"),
+    step("ioctl", [{ result: "master" }, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC], "open", "terminal slave", {
+      id: "slave",
+    }),
+    step("ioctl", [{ result: "master" }, TIOCSWINSZ, winsize(size.rows, size.columns)], "set size of", "terminal"),
+    step("fchown", [{ result: "slave" }, owner.uid, owner.gid], "give terminal to", String(owner.uid), {
+      ignore: true,
+    }),
+    operate(
+      "store",
+      [{ buffer: "console control", offset: 16 }, { result: "master" }, 4],
+      "put the master in the message",
+    ),
+    step(
+      "sendmsg",
+      [
+        CONSOLE_FD,
+        // struct msghdr: name, namelen, iov, iovlen, control, controllen, flags
+        {
+          struct: [0, 0, { struct: [new Uint8Array([0]), 1] }, 1, { buffer: "console control" }, 24, 0],
+        },
+        0,
+      ],
+      "send",
+      "terminal master",
+    ),
+    step("close", [{ result: "master" }], "close", "terminal master"),
+    // /dev/console is the same terminal, bound by descriptor
+    step("mknodat", [{ result: "dev" }, "console", S_IFREG | 0o620, 0], "make file", "/dev/console"),
+    step(
+      "open_tree",
+      [{ result: "slave" }, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH],
+      "bind",
+      "terminal",
+      {
+        id: "console",
+      },
+    ),
+    step(
+      "move_mount",
+      [{ result: "console" }, "", { result: "dev" }, "console", MOVE_MOUNT_F_EMPTY_PATH],
+      "mount at",
+      "/dev/console",
+    ),
+    step("close", [{ result: "console" }], "close", "terminal"),
+  ];
+}
+
+/** `struct cmsghdr` for one descriptor: length 20, SOL_SOCKET, SCM_RIGHTS, then the fd (at 16). */
+export function consoleControl(): Uint8Array {
+  const bytes = new Uint8Array(24);
+  const view = new DataView(bytes.buffer);
+  view.setBigUint64(0, 20n, true);
+  view.setInt32(8, SOL_SOCKET, true);
+  view.setInt32(12, SCM_RIGHTS, true);
+  return bytes;
+}
+
+/** Makes the terminal the controlling one of a new session, and descriptors 0, 1 and 2. */
+export function takeTerminalSteps(): Step[] {
+  return [
+    step("ioctl", [{ result: "slave" }, TIOCSCTTY, 0], "take", "controlling terminal"),
+    ...[0, 1, 2].map((fd) => step("dup3", [{ result: "slave" }, fd, 0], "use terminal as", `descriptor ${fd}`)),
+  ];
+}
