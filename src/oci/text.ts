@@ -1,12 +1,4 @@
-/**
- * Tells whether a code point must not reach a terminal as it is: C0 and C1 controls, DEL, the bidirectional overrides and isolates
- * (which make text read as other text), line and paragraph separators, and lone surrogates.
- */
-function isUnprintable(code: number): boolean {
-  return code < 0x20 || (code >= 0x7f && code <= 0x9f) || code === 0x061c || code === 0x200e || code === 0x200f ||
-    code === 0x2028 || code === 0x2029 || (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) ||
-    code === 0xfeff || (code >= 0xd800 && code <= 0xdfff);
-}
+import { isUnprintable } from "#linux/unprintable.ts";
 
 /**
  * Makes outside text safe to show on a terminal or in a log line: what `isUnprintable` names becomes an escape such as `\x1b` or `\u202e`.
