@@ -366,12 +366,14 @@ function mountSteps(setup: ContainerSetup, mount: MountSpec, id: string): Step[]
     place(alternative, `bind ${source} instead`),
     ...bindSteps(`${id} bind`, source, undefined, {
       recursive: true,
-      set: setup.host.mountSetattr ? options.set & MOUNT_ATTR_RDONLY : 0,
-      recursiveAttributes: true,
+      set: 0,
+      recursiveAttributes: false,
       propagation: undefined,
     }),
-    step("dup3", [{ result: `${id} bind` }, 90, O_CLOEXEC], "number", object),
     ...attachSteps(`${id} bind`, { path: destination, make: "directory", noLinks: kernel }),
+    ...(options.set & MOUNT_ATTR_RDONLY
+      ? restrictSteps(setup, `${id} bind`, object, MOUNT_ATTR_RDONLY, setup.lockedFlags(source))
+      : []),
     operate("nop", [], "bound", { jump: { when: "always", to: `${id} done` } }),
     place(end, "attach it"),
     ...attach,
@@ -495,17 +497,24 @@ function processSteps(setup: ContainerSetup, process: ProcessSpec): Step[] {
     ...(uid === 0 ? [] : [capabilityStep(known, known, "all, once more, after the change of user")]),
     ...shared,
     ...(process.noNewPrivileges ? [noNewPrivilegesStep()] : []),
-    ...(setup.init ? reaperSteps("program") : []),
-    ...(setup.init
-      ? [place("program", "the program"), step("setsid", [], "lead", "a new session", { ignore: true })]
-      : []),
-    ...(setup.init && setup.stdio.kind === "terminal"
-      ? [step("ioctl", [0, 0x540e, 1], "take", "controlling terminal", { ignore: true })]
-      : []),
-    unblockSignalsStep(),
     ...filter,
     clearAmbientStep(),
     capabilityStep(effective, permitted, "of the program"),
+    ...(setup.init ? initSteps(setup) : []),
+    unblockSignalsStep(),
     ...executeSteps(process.args ?? [], process.env ?? []),
+  ];
+}
+
+/** Process 1 becomes the reaper, restricted as the program is; the program is its child and leads its session. */
+function initSteps(setup: ContainerSetup): Step[] {
+  const [TIOCSCTTY, STEAL] = [0x540e, 1];
+  return [
+    ...reaperSteps("program child"),
+    place("program child", "the program"),
+    step("setsid", [], "lead", "a new session"),
+    ...(setup.stdio.kind === "terminal"
+      ? [step("ioctl", [0, TIOCSCTTY, STEAL], "take", "controlling terminal", { ignore: true })]
+      : []),
   ];
 }

@@ -41,7 +41,7 @@ export function relaySteps(relays: readonly Relay[]): Step[] {
         retry: true,
         jump: { when: "zero", to: `${id} end` },
       }),
-      operate("alu", [{ result: `${id} read` }, 0, 0], "bytes left", { id: `${id} left` }),
+      compute("add", { result: `${id} read` }, 0, "bytes read", { id: `${id} left` }),
       // writes to a pipe or a file of a user's disk may be short only when they fail: the next one tells
       step("write", [to, { buffer: "relay" }, { result: `${id} left` }], "write to", `descriptor ${to}`, {
         retry: true,

@@ -1,0 +1,144 @@
+/**
+ * Starting a planned container, and learning how it ended. Nothing is decided here.
+ *
+ * @module
+ */
+import * as fs from "node:fs";
+import { addressOf, allocate } from "#ffi/mod.ts";
+import { expectResult, type Fd, type Pid, tryCall } from "#linux/call.ts";
+import { close, makePipe } from "#linux/file.ts";
+import { OsError } from "#linux/errno.ts";
+import { DugoutError } from "#oci/error.ts";
+import { failureError, readFailure, waitFor } from "#tape/play.ts";
+import type { Tape } from "#tape/step.ts";
+import { EXEC } from "./process_steps.ts";
+import { CONSOLE_FD, type ContainerSetup, REPORT_FD, STATE_FD } from "./setup.ts";
+import { receiveFd } from "#linux/socket.ts";
+import { startInUserNamespace } from "./user_namespace.ts";
+
+/** The descriptors of ours that a container is started with. */
+export interface StartFds {
+  /** The container's 0, 1 and 2; absent with a terminal. */
+  readonly stdio: readonly [Fd, Fd, Fd];
+  /** What the copiers use: the player's number, and ours. */
+  readonly relays: readonly { child: number; ours: Fd }[];
+  /** The directory that gets the exit record. */
+  readonly state: Fd;
+}
+
+/** A container that runs. */
+export interface Running {
+  /** Its first process, as this machine sees it. */
+  readonly pid: Pid;
+  readonly monitor: Pid;
+  /** Refers to the first process and no other, whatever becomes of its number (pidfd_open(2)). */
+  readonly pidfd: Fd;
+  /** The terminal's master, where it has one. */
+  readonly terminal?: Fd;
+  /** Resolves with the wait status (wait4(2)) when the container has ended and its streams are drained. */
+  wait(): Promise<number>;
+}
+
+/**
+ * Starts a container; returns when its program runs.
+ * @throws {OsError} When a step failed; what had been set up is gone with its processes.
+ * @throws {DugoutError} With exit code 126 or 127 when it was the program that could not be executed.
+ */
+export function startContainer(setup: ContainerSetup, tape: Tape, fds: StartFds): Running {
+  const report = makePipe();
+  const console = setup.stdio.kind === "terminal" ? makeSocketPair() : undefined;
+  let playing;
+  try {
+    playing = startInUserNamespace(
+      tape,
+      setup.map,
+      [
+        ...fds.stdio.map((ours, child) => ({ child, ours })),
+        { child: REPORT_FD, ours: report.write },
+        { child: STATE_FD, ours: fds.state },
+        ...(console === undefined ? [] : [{ child: CONSOLE_FD, ours: console.theirs }]),
+        ...fds.relays,
+      ],
+      // the terminal's signals are for the engine, which passes them on
+      { name: "dugout-monitor", newSession: true },
+    );
+  } catch (error) {
+    close(report.read);
+    if (console !== undefined) close(console.ours);
+    throw error;
+  } finally {
+    close(report.write);
+    if (console !== undefined) close(console.theirs);
+  }
+  const { pid: monitor, errors } = playing;
+  const pid = readWord(report.read) as Pid | undefined;
+  const pidfd = pid === undefined ? -1 : tryCall("pidfd_open", pid, 0);
+  const failure = readFailure(errors);
+  close(errors);
+  if (failure !== undefined || pid === undefined) {
+    waitFor(monitor);
+    close(report.read);
+    if (pidfd >= 0) close(pidfd as Fd);
+    if (console !== undefined) close(console.ours);
+    if (failure === undefined) throw new Error("Container's monitor ended before it told anything");
+    throw startError(tape, failureError(tape, failure), tape.steps[failure.index]?.id);
+  }
+  const terminal = console === undefined ? undefined : receiveFd(console.ours);
+  if (console !== undefined) close(console.ours);
+  return {
+    pid,
+    monitor,
+    pidfd: expectResult(pidfd, "pidfd_open", `process ${pid}`) as Fd,
+    ...(terminal === undefined ? {} : { terminal }),
+    async wait() {
+      const status = await readWordLater(report.read);
+      close(report.read);
+      waitFor(monitor);
+      if (status === undefined) throw new Error("Container's monitor was killed: how the container ended is not known");
+      return status;
+    },
+  };
+}
+
+/** A program that cannot be executed has Docker's exit codes: 127 not found, 126 not executable. */
+function startError(_tape: Tape, error: OsError, id: string | undefined): Error {
+  if (id !== EXEC) return error;
+  const notFound = error.code === "ENOENT" || error.code === "ENOTDIR";
+  return new DugoutError(notFound ? "COMMAND_NOT_FOUND" : "COMMAND_NOT_EXECUTABLE", error.message, {
+    exitCode: notFound ? 127 : 126,
+    hint: error.hint,
+    cause: error,
+  });
+}
+
+/** Exit code of a wait status as a shell has it: the program's own, or 128 and the signal. */
+export function exitCodeOf(waitStatus: number): number {
+  const signal = waitStatus & 0x7f;
+  return signal === 0 ? waitStatus >> 8 & 0xff : 128 + signal;
+}
+
+function readWord(fd: Fd): number | undefined {
+  const bytes = allocate(4);
+  let result: number;
+  do result = tryCall("read", fd, addressOf(bytes), 4); while (result === -4);
+  return result === 4 ? new DataView(bytes.buffer).getInt32(0, true) : undefined;
+}
+
+/** Reads four bytes without holding up the event loop. */
+function readWordLater(fd: Fd): Promise<number | undefined> {
+  const bytes = new Uint8Array(4);
+  return new Promise((resolve, reject) => {
+    fs.read(fd, bytes, 0, 4, null, (error, count) => {
+      if (error !== null) reject(error);
+      else resolve(count === 4 ? new DataView(bytes.buffer).getInt32(0, true) : undefined);
+    });
+  });
+}
+
+function makeSocketPair(): { ours: Fd; theirs: Fd } {
+  const [AF_UNIX, SOCK_STREAM_CLOEXEC] = [1, 1 | 0o2000000];
+  const pair = allocate(8);
+  expectResult(tryCall("socketpair", AF_UNIX, SOCK_STREAM_CLOEXEC, 0, addressOf(pair)), "socketpair", "console");
+  const view = new DataView(pair.buffer);
+  return { ours: view.getInt32(0, true) as Fd, theirs: view.getInt32(4, true) as Fd };
+}
