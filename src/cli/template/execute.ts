@@ -23,6 +23,8 @@ const MAX_CALLS = 100;
 export interface ExecuteRules {
   /** What to say of a field that is not there; Go's words for a map when absent. */
   describeMissing?: (name: string, value: unknown) => string;
+  /** Changes each text field of the data before it is used, such as to escape it. */
+  readText?: (text: string) => string;
 }
 
 class LoopExit {
@@ -271,6 +273,7 @@ export function executeTemplate(template: Template, data: unknown, rules: Execut
       }
       value = found.value;
     }
+    if (typeof value === "string" && names.length > 0 && rules.readText !== undefined) return rules.readText(value);
     return value;
   };
 

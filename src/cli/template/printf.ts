@@ -1,4 +1,5 @@
-import { kindOf, numberOf, padExponent, showFloat, showValue, typeName } from "./value.ts";
+import { formatExponential, formatFixed, formatGeneral } from "./decimal.ts";
+import { kindOf, numberOf, showFloat, showValue, typeName } from "./value.ts";
 import { entriesOf } from "./json.ts";
 
 /** Most that a width or precision may be: a template must not ask for gigabytes. Go's own limit is a million. */
@@ -191,15 +192,13 @@ function formatFloat(value: number, spec: Spec): string | undefined {
     switch (spec.verb) {
       case "f":
       case "F":
-        digits = size >= 1e21
-          ? BigInt(size).toString() + (precision > 0 ? "." + "0".repeat(precision) : "")
-          : size.toFixed(precision);
+        digits = formatFixed(size, precision);
         break;
       case "e":
-        digits = padExponent(size.toExponential(precision));
+        digits = formatExponential(size, precision);
         break;
       case "E":
-        digits = padExponent(size.toExponential(precision)).toUpperCase();
+        digits = formatExponential(size, precision).toUpperCase();
         break;
       case "g":
       case "G":
@@ -211,24 +210,6 @@ function formatFloat(value: number, spec: Spec): string | undefined {
     }
   }
   return padNumber(value < 0, digits, spec);
-}
-
-/** %.3g: significant digits, without zeros at the end, with an exponent where that is below −4 or not below the precision. */
-export function formatGeneral(size: number, precision: number): string {
-  const digits = Math.max(precision, 1);
-  const exponent = Number(size.toExponential(digits - 1).split("e")[1]);
-  if (exponent < -4 || exponent >= digits) {
-    const [mantissa = "", power = ""] = size.toExponential(digits - 1).split("e");
-    return padExponent(`${dropZeros(mantissa)}e${power}`);
-  }
-  return dropZeros(size.toFixed(Math.min(Math.max(digits - 1 - exponent, 0), 100)));
-}
-
-function dropZeros(text: string): string {
-  if (!text.includes(".")) return text;
-  let end = text.length;
-  while (text[end - 1] === "0") end--;
-  return text.slice(0, text[end - 1] === "." ? end - 1 : end);
 }
 
 function formatString(value: string, spec: Spec): string | undefined {

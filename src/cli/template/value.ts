@@ -123,6 +123,6 @@ export function showFloat(value: number): string {
 }
 
 /** Go writes at least two digits of an exponent. */
-export function padExponent(text: string): string {
+function padExponent(text: string): string {
   return text.replace(/e([+-])(\d)$/, "e$10$2");
 }
