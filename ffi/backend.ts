@@ -50,6 +50,8 @@ export interface Backend {
   addressOf(bytes: Uint8Array): number;
   /** Memory that somebody else owns (an mmap), seen as bytes. */
   view(address: number, sizeBytes: number): Uint8Array;
-  /** How to start this same program again: the executable and the arguments before its own. */
-  selfCommand(): { path: string; args: string[] };
+  /** Whether this is a compiled program: its executable started again is the program itself. */
+  readonly compiled: boolean;
+  /** What the executable is to be told, before a script's path, to run it with all rights. */
+  readonly runArguments: readonly string[];
 }

@@ -45,11 +45,8 @@ export function makeBunBackend(): Backend {
     },
     addressOf: (bytes) => ffi.ptr(bytes),
     view: (address, sizeBytes) => new Uint8Array(ffi.toArrayBuffer(address, 0, sizeBytes)),
-    selfCommand() {
-      const main = process.argv[1] ?? "";
-      // a compiled binary's script lives in Bun's virtual file system
-      const compiled = main.startsWith("/$bunfs/") || main === "";
-      return { path: process.execPath, args: compiled ? [] : [main] };
-    },
+    // a compiled binary's script lives in Bun's virtual file system
+    compiled: (process.argv[1] ?? "").startsWith("/$bunfs/"),
+    runArguments: [],
   };
 }

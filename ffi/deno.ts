@@ -57,10 +57,7 @@ export function makeDenoBackend(): Backend {
       const pointer = deno.UnsafePointer.create(BigInt(address));
       return new Uint8Array(deno.UnsafePointerView.getArrayBuffer(pointer, sizeBytes));
     },
-    selfCommand() {
-      if (deno.build.standalone) return { path: process.execPath, args: [] };
-      // --no-config, --no-lock: nothing of the current directory may decide what runs
-      return { path: process.execPath, args: ["run", "--quiet", "-A", process.argv[1] ?? ""] };
-    },
+    compiled: deno.build.standalone,
+    runArguments: ["run", "--quiet", "--no-lock", "-A"],
   };
 }

@@ -33,7 +33,15 @@ function checkWord(word: Word): Word {
  * @returns The result, or minus errno.
  * @throws {TypeError} When an argument is not an integer.
  */
-export function syscall(nr: number, a0: Word = 0, a1: Word = 0, a2: Word = 0, a3: Word = 0, a4: Word = 0, a5: Word = 0) {
+export function syscall(
+  nr: number,
+  a0: Word = 0,
+  a1: Word = 0,
+  a2: Word = 0,
+  a3: Word = 0,
+  a4: Word = 0,
+  a5: Word = 0,
+) {
   return backend().syscall(
     nr,
     checkWord(a0),

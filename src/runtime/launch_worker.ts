@@ -1,0 +1,143 @@
+/**
+ * Starting this program again as a worker: inside a user namespace, where files of subordinate ids can be made and
+ * removed, or plainly beside us, to use another processor.
+ *
+ * @module
+ */
+import * as fs from "node:fs";
+import { fileURLToPath } from "node:url";
+import { backend } from "#ffi/mod.ts";
+import type { Fd, Pid } from "#linux/call.ts";
+import { close, makePipe } from "#linux/file.ts";
+import { type IdMap, isSingle } from "#linux/idmap.ts";
+import { spawn } from "#linux/spawn.ts";
+import { failureError, readFailure, waitFor } from "#tape/play.ts";
+import { step, type Tape } from "#tape/step.ts";
+import { exitCodeOf } from "./start.ts";
+import { ERROR_FD, startInUserNamespace, USER_NAMESPACE_BUFFERS, userNamespaceSteps } from "./user_namespace.ts";
+
+/** The first argument of a worker. */
+export const WORKER_ARGUMENT = "__worker";
+
+/** An answer larger than this is refused: a worker reports, it does not carry data. */
+const MOST_ANSWER_BYTES = 256 << 20;
+
+function workerCommand(): string[] {
+  const { compiled, runArguments } = backend();
+  if (compiled) return [process.execPath, WORKER_ARGUMENT];
+  // a script that imports the library is not the program: name the program's own entry
+  const entry = fileURLToPath(new URL("../cli/main.ts", import.meta.url));
+  return [process.execPath, ...runArguments, entry, WORKER_ARGUMENT];
+}
+
+/** What a child of ours gets of the environment: nothing that an image or a directory could have set (A-042, A-104). */
+function workerEnvironment(): string[] {
+  const env = ["PATH=/usr/bin:/bin"];
+  for (const name of ["HOME", "DENO_DIR", "DUGOUT_TRACE"]) {
+    const value = process.env[name];
+    if (value !== undefined) env.push(`${name}=${value}`);
+  }
+  return env;
+}
+
+/**
+ * Runs a worker on a plan and gives its answer.
+ * @param map The ids of its user namespace; a map of one id needs none, and gets none.
+ * @param plan What it reads from stdin, as JSON.
+ * @returns What it wrote to stdout: the last line, parsed.
+ * @throws {Error} When the worker ended without an answer.
+ */
+export async function launchWorker(map: IdMap, plan: unknown): Promise<unknown> {
+  const stdin = makePipe();
+  const stdout = makePipe();
+  let pid: Pid;
+  try {
+    pid = startWorker(map, stdin.read, stdout.write);
+  } catch (error) {
+    close(stdin.write);
+    close(stdout.read);
+    throw error;
+  } finally {
+    close(stdin.read);
+    close(stdout.write);
+  }
+  try {
+    await writeAllLater(stdin.write, new TextEncoder().encode(JSON.stringify(plan)));
+  } finally {
+    close(stdin.write);
+  }
+  let text: string;
+  try {
+    text = await readAllLater(stdout.read);
+  } finally {
+    close(stdout.read);
+  }
+  const code = exitCodeOf(waitFor(pid));
+  const line = text.trimEnd().split("\n").at(-1) ?? "";
+  if (line === "") throw new Error(`Worker ended with exit code ${code} and no answer`);
+  return JSON.parse(line);
+}
+
+function startWorker(map: IdMap, input: Fd, output: Fd): Pid {
+  const [path, ...args] = workerCommand() as [string, ...string[]];
+  const env = workerEnvironment();
+  const fds = [{ child: 0, ours: input }, { child: 1, ours: output }];
+  if (isSingle(map)) return spawn({ path, argv: [path, ...args], env, fds });
+
+  const tape: Tape = {
+    steps: [
+      ...userNamespaceSteps(map),
+      step("setresgid", [0, 0, 0], "become group", "0"),
+      step("setresuid", [0, 0, 0], "become user", "0"),
+      step("close_range", [5, 0xffffffff, 0], "close", "descriptors from 5 on"),
+      step("fcntl", [ERROR_FD, 2, 1], "close on exec", "the error pipe"),
+      step("execve", [path, { strings: [path, ...args] }, { strings: env }], "execute", path),
+    ],
+    buffers: new Map(USER_NAMESPACE_BUFFERS),
+    errorFd: ERROR_FD,
+  };
+  const playing = startInUserNamespace(tape, map, fds);
+  const failure = readFailure(playing.errors);
+  close(playing.errors);
+  if (failure !== undefined) {
+    waitFor(playing.pid);
+    throw failureError(tape, failure);
+  }
+  return playing.pid;
+}
+
+function writeAllLater(fd: Fd, bytes: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const next = (done: number) => {
+      if (done === bytes.length) return resolve();
+      fs.write(fd, bytes, done, bytes.length - done, null, (error, count) => {
+        // the worker is gone; its missing answer tells
+        if (error?.code === "EPIPE") return resolve();
+        if (error !== null) return reject(error);
+        next(done + count);
+      });
+    };
+    next(0);
+  });
+}
+
+function readAllLater(fd: Fd): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  return new Promise((resolve, reject) => {
+    const next = () => {
+      const buffer = new Uint8Array(65536);
+      fs.read(fd, buffer, 0, buffer.length, null, (error, count) => {
+        if (error !== null) return reject(error);
+        total += count;
+        if (total > MOST_ANSWER_BYTES) {
+          return reject(new Error(`Worker answered with more than ${MOST_ANSWER_BYTES} bytes`));
+        }
+        if (count === 0) return resolve(Buffer.concat(chunks).toString("utf8"));
+        chunks.push(buffer.subarray(0, count));
+        next();
+      });
+    };
+    next();
+  });
+}
