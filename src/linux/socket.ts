@@ -1,12 +1,56 @@
+/**
+ * Sockets: constants of socket(2), sendmsg(2) and cmsg(3), and descriptors that come over one. Both architectures have
+ * the same numbers (asm-generic/socket.h, linux/socket.h).
+ *
+ * @module
+ */
 import { addressOf, allocate } from "#ffi/mod.ts";
 import { expectResult, type Fd, tryCall } from "./call.ts";
 
-const MSG_CMSG_CLOEXEC = 0x40000000;
+export const AF_UNSPEC = 0;
+export const AF_UNIX = 1;
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const AF_NETLINK = 16;
+export const AF_PACKET = 17;
+export const AF_ALG = 38;
+export const AF_VSOCK = 40;
 
-/** `struct msghdr` and one `struct cmsghdr` with a descriptor, on 64-bit Linux (recvmsg(2), unix(7)). */
-const MSGHDR = { iov: 16, iovLength: 24, control: 32, controlLength: 40, SIZE: 56 } as const;
-const CMSG_FD = 16;
-const CMSG_SIZE = 24;
+export const SOCK_STREAM = 1;
+export const SOCK_DGRAM = 2;
+export const SOCK_RAW = 3;
+export const SOCK_SEQPACKET = 5;
+export const SOCK_NONBLOCK = 0o4000;
+export const SOCK_CLOEXEC = 0o2000000;
+
+export const MSG_PEEK = 0x02;
+export const MSG_TRUNC = 0x20;
+export const MSG_DONTWAIT = 0x40;
+export const MSG_WAITALL = 0x100;
+export const MSG_NOSIGNAL = 0x4000;
+export const MSG_CMSG_CLOEXEC = 0x40000000;
+
+export const SOL_SOCKET = 1;
+export const SCM_RIGHTS = 1;
+export const SCM_CREDENTIALS = 2;
+
+/** `struct msghdr` on 64 bits: addresses and u64, but for the two u32 `nameLength` and `flags`. */
+export const MSGHDR = {
+  name: 0,
+  nameLength: 8,
+  iov: 16,
+  iovCount: 24,
+  control: 32,
+  controlLength: 40,
+  flags: 48,
+  SIZE: 56,
+} as const;
+
+/** `struct cmsghdr` on 64 bits: a u64 and two s32, then the data, aligned to 8. */
+export const CMSGHDR = { length: 0, level: 8, type: 12, SIZE: 16 } as const;
+
+/** A control message with one descriptor. */
+const CMSG_FD_SIZE = CMSGHDR.SIZE + 8;
 
 /**
  * Receives one descriptor that came with one byte over a unix socket (SCM_RIGHTS). Waits for it.
@@ -15,19 +59,19 @@ const CMSG_SIZE = 24;
 export function receiveFd(socket: Fd): Fd | undefined {
   const byte = allocate(1);
   const iov = allocate(16);
-  const control = allocate(CMSG_SIZE);
+  const control = allocate(CMSG_FD_SIZE);
   const message = allocate(MSGHDR.SIZE);
   const words = new DataView(message.buffer);
   const iovWords = new DataView(iov.buffer);
   iovWords.setBigUint64(0, BigInt(addressOf(byte)), true);
   iovWords.setBigUint64(8, 1n, true);
   words.setBigUint64(MSGHDR.iov, BigInt(addressOf(iov)), true);
-  words.setBigUint64(MSGHDR.iovLength, 1n, true);
+  words.setBigUint64(MSGHDR.iovCount, 1n, true);
   words.setBigUint64(MSGHDR.control, BigInt(addressOf(control)), true);
-  words.setBigUint64(MSGHDR.controlLength, BigInt(CMSG_SIZE), true);
+  words.setBigUint64(MSGHDR.controlLength, BigInt(CMSG_FD_SIZE), true);
   let result: number;
   do result = tryCall("recvmsg", socket, addressOf(message), MSG_CMSG_CLOEXEC); while (result === -4);
   expectResult(result, "recvmsg", "unix socket");
   if (result === 0 || words.getBigUint64(MSGHDR.controlLength, true) < 20n) return undefined;
-  return new DataView(control.buffer).getInt32(CMSG_FD, true) as Fd;
+  return new DataView(control.buffer).getInt32(CMSGHDR.SIZE, true) as Fd;
 }
