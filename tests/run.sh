@@ -9,8 +9,15 @@ umask 022
 
 if [[ ! -x node_modules/.bin/bun || ! -x node_modules/.bin/deno ]]; then npm ci; fi
 node dist/build.mjs
+# guests with other kernels, where the scripts that boot them lie beside the repository
+kernels=${DUGOUT_TEST_KERNELS:-$repository/../shared/kernels}
+if [[ -x $kernels/kernel-run ]]; then
+  export DUGOUT_TEST_KERNELS=$kernels
+  node dist/build.mjs arm64 || echo "run.sh: no binary for arm64: its guests are skipped"
+fi
 
-work=$(mktemp -d /tmp/dugout-tests.XXXXXX)
+# shellcheck source=tests/setup/stage.sh
+. tests/setup/stage.sh
 runner='' started=''
 clean() {
   if [[ -n $runner ]]; then kill "$runner" 2>/dev/null && wait "$runner" || true; fi
@@ -20,7 +27,6 @@ clean() {
 trap clean EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
-chmod 755 "$work"
 
 if ((EUID)) || ! command -v apt-get >/dev/null; then
   echo "run.sh: not root on Debian: what needs tests/setup is skipped"
@@ -31,23 +37,7 @@ else
   bash tests/setup/setup.sh start
 fi
 
-# a clone may lie where other users cannot look
-mkdir "$work/sources" "$work/bin"
-list_sources() {
-  git ls-files -z --cached --others --exclude-standard 2>/dev/null ||
-    find . -name node_modules -prune -o -path './dist/dugout*' -o -path './dist/out' -prune -o -type f -print0
-}
-list_sources | while IFS= read -r -d '' file; do if [[ -e $file ]]; then printf '%s\0' "$file"; fi; done |
-  tar --null -T - -cf - | tar -C "$work/sources" --no-same-owner -xf -
-cp -a --reflink=auto node_modules "$work/sources/"
-chmod -R a+rX "$work/sources"
-cp --reflink=auto dist/dugout "$work/bin/dugout"
-chmod 755 "$work/bin/dugout"
-install -d -m 1777 "$work/results"
-
-export DUGOUT_TEST_BINARY=$work/bin/dugout
-export DUGOUT_TEST_SOURCES=$work/sources
-export DUGOUT_TEST_RESULTS=$work/results
+stage
 export DUGOUT_TEST_REPOSITORY=$repository
 status=0
 # in the background, so that a signal is not kept waiting

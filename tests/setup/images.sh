@@ -58,25 +58,23 @@ make_layout() {
   mv "$layout.part" "$layout"
 }
 
-# bench_layers FOLDER: ten tars, 500 MB together, of this machine's own programs, libraries and texts
+# bench_layers FOLDER: ten tars, 500 MB together, of this machine's own programs, libraries and texts: every nth directory of
+# /usr, so that small and large files are mixed as in images that people make
 bench_layers() {
-  local number=0 bytes=0 list=$cache/bench.list size path
-  local limit=$((50 * 1000 * 1000))
+  local every list
   mkdir -p "$1"
-  : >"$list"
-  while read -r size path; do
-    if ((number == 10)); then break; fi
-    echo "$path" >>"$list"
-    bytes=$((bytes + size))
-    if ((bytes >= limit)); then
-      tar --owner=0 --group=0 --numeric-owner -C / -cf "$1/$number.tar" --no-recursion -T "$list"
-      number=$((number + 1)) bytes=0
-      : >"$list"
-    fi
-  done < <(cd / && find usr/lib usr/share usr/bin usr/include usr/local -xdev -type f -size -20M -printf '%p\t%s\n' 2>/dev/null |
-    LC_ALL=C sort | awk -F '\t' '{ print $2, $1 }')
-  rm -f "$list"
-  ((number > 0))
+  (cd / && find usr/lib usr/share usr/bin usr/include usr/local -xdev -type f -size -20M -printf '%h\t%s\t%p\n' 2>/dev/null) |
+    LC_ALL=C sort >"$1/all"
+  for every in 6 5 4 3 2 1; do
+    rm -f "$1"/*.list
+    awk -F '\t' -v folder="$1" -v every="$every" '
+      $1 != directory { directory = $1; count++ }
+      count % every == 0 && total < 500e6 { print $3 >(folder "/" int(total / 50e6) ".list"); total += $2 }' "$1/all"
+    if [[ -e $1/9.list ]]; then break; fi
+  done
+  for list in "$1"/*.list; do
+    tar --owner=0 --group=0 --numeric-owner -C / -cf "${list%.list}.tar" --no-recursion -T "$list"
+  done
 }
 
 make_images() {
@@ -108,13 +106,13 @@ make_images() {
     {"architecture":"arm64","config":'"$config"',"layers":[{"tar":"'"$tars/busybox-arm64-1.tar"'","compression":"gzip"}]}]}'
   make_layout debian-1 \
     '{"index":false,"images":[{"architecture":"amd64","config":{"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],"Cmd":["bash"]},"layers":[{"tar":"'"$tars/debian-1.tar"'","compression":"gzip"}]}]}'
-  if [[ ! -e $cache/layouts/bench-1/index.json ]]; then
+  if [[ ! -e $cache/layouts/bench-2/index.json ]]; then
     echo "setup: making the image of 500 MB"
     local folder=$cache/bench layers= tar
     rm -rf "$folder"
     bench_layers "$folder"
     for tar in "$folder"/*.tar; do layers+='{"tar":"'$tar'","compression":"gzip"},'; done
-    make_layout bench-1 '{"index":false,"images":[{"architecture":"amd64","config":'"$config"',"layers":['"${layers%,}"']}]}'
+    make_layout bench-2 '{"index":false,"images":[{"architecture":"amd64","config":'"$config"',"layers":['"${layers%,}"']}]}'
     rm -rf "$folder"
   fi
 }
@@ -143,7 +141,7 @@ fill_registry() {
   push multi-1 multi:latest
   push debian-1 debian:latest
   push debian-1 debian:bookworm
-  push bench-1 bench:latest
+  push bench-2 bench:latest
 }
 
 # make_package: a small .deb whose installation changes owners and adds a user, as real ones do
