@@ -17,7 +17,10 @@ test("the data directory is below XDG_DATA_HOME, or below the home directory", (
 test("C-057 with XDG_RUNTIME_DIR and without, the same runtime directory is found", () => {
   const owned = ["/run/user/1000", "/elsewhere"];
   assert.equal(choosePlaces({}, host(owned)).runtimeDir, "/run/user/1000/dugout");
-  assert.equal(choosePlaces({}, host(owned, { XDG_RUNTIME_DIR: "/run/user/1000" })).runtimeDir, "/run/user/1000/dugout");
+  assert.equal(
+    choosePlaces({}, host(owned, { XDG_RUNTIME_DIR: "/run/user/1000" })).runtimeDir,
+    "/run/user/1000/dugout",
+  );
   assert.equal(choosePlaces({}, host(owned, { XDG_RUNTIME_DIR: "/elsewhere" })).runtimeDir, "/run/user/1000/dugout");
   assert.equal(choosePlaces({}, host(["/x"], { XDG_RUNTIME_DIR: "/x" })).runtimeDir, "/x/dugout");
   assert.deepEqual(choosePlaces({}, host([])), {
