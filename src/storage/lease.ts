@@ -14,7 +14,7 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync, wri
 import { join } from "node:path";
 import { type Digest, isDigest } from "#oci/digest.ts";
 import { type ContentStore, hasBlob, listDirectory } from "./content.ts";
-import { findMark, formatMark, markState, ownMark } from "./owner_mark.ts";
+import { findMark, formatMark, hostMark, markState, ownMark } from "./owner_mark.ts";
 import { delay } from "./delay.ts";
 import { isNoSpace, noSpaceError } from "./space.ts";
 import { unlinkIfThere } from "./write_file_whole.ts";
@@ -93,10 +93,7 @@ export function readLeases(store: ContentStore, nowMs: number): Set<string> {
   for (const name of listDirectory(join(store.path, "ingest"))) {
     if (!name.endsWith(".lease")) continue;
     const path = join(store.path, "ingest", name);
-    if (isAbandoned(store, name, nowMs)) {
-      unlinkIfThere(path);
-      continue;
-    }
+    if (sweepAbandoned(store, name, nowMs) !== undefined) continue;
     let text: string;
     try {
       text = readFileSync(path, "latin1");
@@ -109,27 +106,30 @@ export function readLeases(store: ContentStore, nowMs: number): Set<string> {
 }
 
 /**
- * Tells whether the owner of a file in `ingest/` is gone. On our machine the mark in its name decides; else the lock,
- * where locks reach; else its age.
+ * Removes a file of `ingest/` whose owner is gone. On our machine the mark in its name tells; else the lock, where locks
+ * reach (and the file is removed while we hold it, so that nobody takes it up in that moment); else its age.
+ * @returns The bytes that this freed, or undefined when the file stays.
  */
-export function isAbandoned(store: ContentStore, name: string, nowMs: number): boolean {
-  const mark = findMark(name);
-  if (mark !== undefined) {
-    const state = markState(mark);
-    if (state !== "unknown") return state === "dead";
-  }
+export function sweepAbandoned(store: ContentStore, name: string, nowMs: number): number | undefined {
   const path = join(store.path, "ingest", name);
+  const mark = findMark(name);
+  const state = mark === undefined ? "unknown" : markState(mark);
+  if (state === "alive") return undefined;
   let fd: number;
   try {
     fd = openSync(path, constants.O_RDWR | constants.O_NOFOLLOW);
   } catch {
-    return false; // gone
+    return undefined; // gone
   }
   try {
-    const lock = store.tryLock(fd);
-    if (lock === "busy") return false;
-    if (lock === "locked" && !store.isShared) return true;
-    return nowMs - fstatSync(fd).mtimeMs > FOREIGN_AGE_MS;
+    const { size, mtimeMs } = fstatSync(fd);
+    if (state === "unknown") {
+      const lock = store.tryLock(fd);
+      if (lock === "busy" || !isSameFile(fd, path)) return undefined;
+      const isOurs = lock === "locked" && (!store.isShared || name.endsWith(`.${hostMark()}.part`));
+      if (!isOurs && nowMs - mtimeMs <= FOREIGN_AGE_MS) return undefined;
+    }
+    return unlinkIfThere(path) ? size : undefined;
   } finally {
     closeSync(fd);
   }
