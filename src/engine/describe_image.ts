@@ -21,8 +21,8 @@ export function describeImage(image: Image, facts: ImageFacts): Record<string, u
   const { config } = image;
   return {
     Id: image.id,
-    RepoTags: image.names.map(showTag),
-    RepoDigests: image.digests.map(showDigest),
+    RepoTags: image.names.map(showName),
+    RepoDigests: image.digests.map(showName),
     Parent: "",
     Comment: config.history.at(-1)?.comment ?? "",
     Created: config.created ?? "",
@@ -44,13 +44,8 @@ export function describeImage(image: Image, facts: ImageFacts): Record<string, u
 /** Go's zero time, 0001-01-01T00:00:00Z, which Docker gives for "never". */
 const NO_TIME_MS = -62135596800000;
 
-/** `debian:12` of `docker.io/library/debian:12`. */
-export function showTag(name: string): string {
-  return familiarReference(parseReference(name));
-}
-
-/** `debian@sha256:…` of `docker.io/library/debian@sha256:…`. */
-export function showDigest(name: string): string {
+/** A name as Docker shows it: `debian:12` of `docker.io/library/debian:12`. */
+export function showName(name: string): string {
   return familiarReference(parseReference(name));
 }
 

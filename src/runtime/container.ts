@@ -20,6 +20,7 @@ import {
   RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_XDEV,
 } from "#linux/file.ts";
+import { SIOCSIFFLAGS, TIOCSCTTY } from "#linux/ioctl.ts";
 import { isSingle, outsideId } from "#linux/idmap.ts";
 import {
   CLONE_NEWCGROUP,
@@ -285,7 +286,7 @@ function byteLength(text: string): number {
 
 /** Brings up `lo` of a new network namespace. */
 function loopbackSteps(): Step[] {
-  const [AF_INET, SOCK_DGRAM_CLOEXEC, SIOCSIFFLAGS, IFF_UP] = [2, 2 | 0o2000000, 0x8914, 1];
+  const [AF_INET, SOCK_DGRAM_CLOEXEC, IFF_UP] = [2, 2 | 0o2000000, 1];
   // struct ifreq: name (16 bytes), flags (u16)
   const request = new Uint8Array(40);
   request.set([0x6c, 0x6f]);
@@ -508,7 +509,7 @@ function processSteps(setup: ContainerSetup, process: ProcessSpec): Step[] {
 
 /** Process 1 becomes the reaper, restricted as the program is; the program is its child and leads its session. */
 function initSteps(setup: ContainerSetup): Step[] {
-  const [TIOCSCTTY, STEAL] = [0x540e, 1];
+  const STEAL = 1;
   return [
     ...reaperSteps("program child"),
     place("program child", "the program"),

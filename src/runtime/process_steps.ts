@@ -11,6 +11,7 @@ import {
   PR_SET_KEEPCAPS,
   PR_SET_NO_NEW_PRIVS,
 } from "#linux/prctl.ts";
+import { SECCOMP_SET_MODE_FILTER } from "#linux/seccomp_call.ts";
 import { compute, jumpTo, operate, type Step, step } from "#tape/step.ts";
 
 /** The id of the step that executes the container's program: its failure is exit code 126 or 127. */
@@ -88,12 +89,17 @@ export function noNewPrivilegesStep(): Step {
 }
 
 /** Loads a seccomp program. Needs CAP_SYS_ADMIN or no_new_privs. */
-export function filterStep(program: Uint8Array): Step {
-  const SECCOMP_SET_MODE_FILTER = 1;
+export function filterStep({ program, flags }: { program: Uint8Array; flags: number }): Step {
   const instructions = program.length / 8;
-  return step("seccomp", [SECCOMP_SET_MODE_FILTER, 0, { struct: [instructions, program] }], "load", "seccomp filter", {
-    hints: { EINVAL: "the kernel refuses the filter, or has no seccomp" },
-  });
+  return step(
+    "seccomp",
+    [SECCOMP_SET_MODE_FILTER, flags, { struct: [instructions, program] }],
+    "load",
+    "seccomp filter",
+    {
+      hints: { EINVAL: "the kernel refuses the filter, or has no seccomp" },
+    },
+  );
 }
 
 const LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET = 1n;

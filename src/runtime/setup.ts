@@ -72,8 +72,8 @@ export interface ContainerSetup {
   readonly stdio: StdioPlan;
   /** Whether process 1 is a reaper that passes signals on: `--init`. */
   readonly init: boolean;
-  /** A seccomp program, `struct sock_filter` by `struct sock_filter`. */
-  readonly filter: Uint8Array | undefined;
+  /** A seccomp program, `struct sock_filter` by `struct sock_filter`, and the flags of seccomp(2). */
+  readonly filter: { readonly program: Uint8Array; readonly flags: number } | undefined;
   /** Whether supplementary groups of the caller stay: no setgroups. */
   readonly keepGroups: boolean;
   /** A signal that the container's first process gets when the engine's process dies, else it lives on. */

@@ -8,16 +8,11 @@ import {
   RESOLVE_NO_SYMLINKS,
   S_IFREG,
 } from "#linux/file.ts";
+import { TIOCGPTPEER, TIOCSCTTY, TIOCSPTLCK, TIOCSWINSZ } from "#linux/ioctl.ts";
 import { MOVE_MOUNT_F_EMPTY_PATH, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE } from "#linux/mount.ts";
 import { operate, type Step, step } from "#tape/step.ts";
 import { CONSOLE_FD } from "./setup.ts";
 import { openHow } from "./target_steps.ts";
-
-// asm-generic/ioctls.h
-const TIOCSPTLCK = 0x40045431;
-const TIOCGPTPEER = 0x5441;
-const TIOCSCTTY = 0x540e;
-const TIOCSWINSZ = 0x5414;
 
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;

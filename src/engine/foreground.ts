@@ -1,0 +1,161 @@
+/**
+ * A running container and the person in front of it: signals are passed on, a terminal is relayed.
+ *
+ * @module
+ */
+import * as fs from "node:fs";
+import { type Fd, tryCall } from "#linux/call.ts";
+import { SIGNALS } from "#linux/signals.ts";
+import {
+  rawSettings,
+  readTerminal,
+  readTerminalSize,
+  type TerminalSettings,
+  writeTerminal,
+  writeTerminalSize,
+} from "#linux/terminal.ts";
+import type { Running } from "#runtime/start.ts";
+
+/** How a container is followed. */
+export interface ForegroundOptions {
+  /** Whether the caller's stdin is copied to the container's terminal. */
+  readonly interactive: boolean;
+  /** Whether signals are passed on: `--sig-proxy`. */
+  readonly signalProxy: boolean;
+}
+
+/** Signals that are not passed on: they cannot be caught, or concern this process alone. */
+const NOT_PASSED_ON = new Set([
+  "SIGKILL",
+  "SIGSTOP",
+  "SIGCHLD",
+  "SIGPIPE",
+  "SIGURG",
+  "SIGWINCH",
+  "SIGSEGV",
+  "SIGBUS",
+  "SIGFPE",
+  "SIGILL",
+  "SIGTRAP",
+  "SIGABRT",
+  "SIGSYS",
+  "SIGPROF",
+  "SIGVTALRM",
+  "SIGALRM",
+  "SIGIO",
+  "SIGSTKFLT",
+  "SIGXCPU",
+  "SIGXFSZ",
+  "SIGTTIN",
+  "SIGTTOU",
+]);
+
+/**
+ * Follows a container to its end.
+ * @returns Its wait status (wait4(2)). All that it wrote to a terminal has been written to stdout by then.
+ */
+export async function followForeground(running: Running, options: ForegroundOptions): Promise<number> {
+  const stopSignals = options.signalProxy ? passSignals(running.pidfd) : () => {};
+  const terminal = running.terminal === undefined ? undefined : relayTerminal(running.terminal, options.interactive);
+  try {
+    const status = await running.wait();
+    await terminal?.drained;
+    return status;
+  } finally {
+    terminal?.restore();
+    stopSignals();
+  }
+}
+
+/** Passes signals on to the process behind a pidfd. @returns What ends it. */
+function passSignals(pidfd: Fd): () => void {
+  const handlers: [string, () => void][] = [];
+  for (const [name, number] of Object.entries(SIGNALS)) {
+    const signal = `SIG${name}`;
+    if (NOT_PASSED_ON.has(signal)) continue;
+    const handler = () => void tryCall("pidfd_send_signal", pidfd, number, 0, 0);
+    try {
+      process.on(signal as NodeJS.Signals, handler);
+      handlers.push([signal, handler]);
+    } catch {
+      // the runtime keeps this one for itself
+    }
+  }
+  return () => handlers.forEach(([signal, handler]) => process.removeListener(signal, handler));
+}
+
+const [STDIN, STDOUT] = [0 as Fd, 1 as Fd];
+
+/** Copies between the caller's terminal and the container's, raw. */
+function relayTerminal(master: Fd, interactive: boolean): { drained: Promise<void>; restore: () => void } {
+  const before = interactive ? readTerminal(STDIN) : undefined;
+  const restore = restoreOnExit(before);
+  if (before !== undefined) writeTerminal(STDIN, rawSettings(before));
+  const resize = () => {
+    const size = readTerminalSize(STDOUT) ?? readTerminalSize(STDIN);
+    if (size !== undefined) writeTerminalSize(master, size);
+  };
+  process.on("SIGWINCH", resize);
+  resize();
+  if (interactive) void copyInput(master);
+  return {
+    drained: copyOutput(master),
+    restore: () => {
+      process.removeListener("SIGWINCH", resize);
+      restore();
+    },
+  };
+}
+
+/** Gives the terminal its settings back, at the latest when this process exits. */
+function restoreOnExit(settings: TerminalSettings | undefined): () => void {
+  if (settings === undefined) return () => {};
+  const restore = () => {
+    process.removeListener("exit", restore);
+    writeTerminal(STDIN, settings);
+  };
+  process.on("exit", restore);
+  return restore;
+}
+
+const CHUNK_BYTES = 65536;
+
+/** Resolves when the terminal's other side is closed by all: EIO, or its end. */
+function copyOutput(master: Fd): Promise<void> {
+  const buffer = new Uint8Array(CHUNK_BYTES);
+  return new Promise((resolve) => {
+    const next = () =>
+      fs.read(master, buffer, 0, buffer.length, null, (error, count) => {
+        if (error !== null || count === 0) return resolve();
+        try {
+          writeFully(STDOUT, buffer.subarray(0, count));
+        } catch {
+          // nobody reads: the container's own affair is not ended by it
+        }
+        next();
+      });
+    next();
+  });
+}
+
+/** Copies what is typed; ends with the input, or with the container. */
+function copyInput(master: Fd): Promise<void> {
+  const buffer = new Uint8Array(CHUNK_BYTES);
+  return new Promise((resolve) => {
+    const next = () =>
+      fs.read(STDIN, buffer, 0, buffer.length, null, (error, count) => {
+        if (error !== null || count === 0) return resolve();
+        try {
+          writeFully(master, buffer.subarray(0, count));
+        } catch {
+          return resolve();
+        }
+        next();
+      });
+    next();
+  });
+}
+
+function writeFully(fd: Fd, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length;) done += fs.writeSync(fd, bytes, done);
+}
