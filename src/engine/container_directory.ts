@@ -1,0 +1,138 @@
+/**
+ * A container's place on disk: its record, the directories of its root file system, its name.
+ *
+ *     containers/<id>/config.json           the record, written whole
+ *     containers/<id>/upper, work, merged   of its root file system
+ *     containers/names/<name>               holds the id; made exclusively, so that names are unique among processes
+ *     RUN/containers/<id>/                  state and exit record; gone with the machine's next boot
+ *
+ * @module
+ */
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { DugoutError } from "#oci/error.ts";
+import { quote } from "#oci/text.ts";
+import { errorCode } from "#storage/private_dir.ts";
+import { type ContainerId, makeContainerName } from "./container_id.ts";
+
+/** Where a container's things are: absolute paths. */
+export interface ContainerDirectory {
+  readonly id: ContainerId;
+  readonly path: string;
+  readonly upper: string;
+  readonly work: string;
+  readonly merged: string;
+  /** In the runtime directory. */
+  readonly state: string;
+}
+
+/** Names the places of a container; nothing is made. */
+export function containerDirectory(dataRoot: string, runRoot: string, id: ContainerId): ContainerDirectory {
+  const path = join(dataRoot, "containers", id);
+  return {
+    id,
+    path,
+    upper: join(path, "upper"),
+    work: join(path, "work"),
+    merged: join(path, "merged"),
+    state: join(runRoot, "containers", id),
+  };
+}
+
+/**
+ * Makes a container's directories.
+ * @param rootMode The mode of the image's root directory, which the upper one shows as the container's `/`.
+ */
+export function makeContainerDirectory(directory: ContainerDirectory, rootMode: number): void {
+  fs.mkdirSync(directory.path, { recursive: true, mode: 0o700 });
+  fs.mkdirSync(directory.state, { recursive: true, mode: 0o700 });
+  for (const path of [directory.upper, directory.work, directory.merged]) fs.mkdirSync(path, { mode: 0o700 });
+  // not by mkdir: the caller's umask has no say in it (C-061)
+  fs.chmodSync(directory.upper, rootMode);
+}
+
+/** Writes the container's record: beside, then renamed. */
+export function writeRecord(directory: ContainerDirectory, record: unknown): void {
+  const file = join(directory.path, "config.json");
+  fs.writeFileSync(`${file}.new`, JSON.stringify(record), { mode: 0o600 });
+  fs.renameSync(`${file}.new`, file);
+}
+
+/**
+ * Takes a name for a container, the given one or a made-up one.
+ * @throws {DugoutError} NAME_IN_USE, with Docker's exit code 125.
+ */
+export function takeName(dataRoot: string, id: ContainerId, wanted: string | undefined): string {
+  const names = join(dataRoot, "containers", "names");
+  fs.mkdirSync(names, { recursive: true, mode: 0o700 });
+  for (let attempt = 0;; attempt++) {
+    const name = wanted ?? (attempt < 20 ? makeContainerName() : `${makeContainerName()}_${id.slice(0, 6)}`);
+    try {
+      fs.writeFileSync(join(names, name), id, { flag: "wx", mode: 0o600 });
+      return name;
+    } catch (error) {
+      if (errorCode(error) !== "EEXIST") throw error;
+      if (reclaimName(dataRoot, names, name)) continue;
+      if (wanted === undefined) continue;
+      const owner = fs.readFileSync(join(names, name), "latin1");
+      throw new DugoutError(
+        "NAME_IN_USE",
+        `Cannot name the container ${quote(name)}: container ${owner.slice(0, 12)} has that name`,
+        {
+          hint: "choose another name, or remove that container first",
+        },
+      );
+    }
+  }
+}
+
+/** Frees a name whose container is not there: its process was killed between the two. */
+function reclaimName(dataRoot: string, names: string, name: string): boolean {
+  const file = join(names, name);
+  try {
+    const id = fs.readFileSync(file, "latin1");
+    const age = Date.now() - fs.statSync(file).mtimeMs;
+    // a container that is just being made has its name first
+    if (age < 60_000 || fs.existsSync(join(dataRoot, "containers", id, "config.json"))) return false;
+    fs.unlinkSync(file);
+    return true;
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return true;
+    throw error;
+  }
+}
+
+/** Gives a name back. */
+export function releaseName(dataRoot: string, name: string): void {
+  try {
+    fs.unlinkSync(join(dataRoot, "containers", "names", name));
+  } catch (error) {
+    if (errorCode(error) !== "ENOENT") throw error;
+  }
+}
+
+/**
+ * Removes a container's directories, as far as a plain user can.
+ * @returns Whether all is gone; where files of subordinate ids are left, a worker in the user namespace has to do it.
+ */
+export function removeContainerDirectory(directory: ContainerDirectory): boolean {
+  fs.rmSync(directory.state, { recursive: true, force: true });
+  try {
+    // overlayfs leaves work/work with mode 0000
+    chmodQuietly(join(directory.work, "work"));
+    fs.rmSync(directory.path, { recursive: true, force: true });
+    return true;
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === "EACCES" || code === "EPERM" || code === "ENOTEMPTY") return false;
+    throw error;
+  }
+}
+
+function chmodQuietly(path: string): void {
+  try {
+    fs.chmodSync(path, 0o700);
+  } catch {
+    // not there, or not ours: the removal tells
+  }
+}
