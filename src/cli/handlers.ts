@@ -3,9 +3,16 @@ import type { CommandFunction } from "./invocation.ts";
 import { notYetError } from "./usage_error.ts";
 
 /** From a command's usual name to the code that runs it, loaded when it is wanted. */
-const LOADERS: ReadonlyMap<string, () => Promise<CommandFunction>> = new Map<string, () => Promise<CommandFunction>>(
-  [],
-);
+const LOADERS: ReadonlyMap<string, () => Promise<CommandFunction>> = new Map<string, () => Promise<CommandFunction>>([
+  ["history", async () => (await import("./commands/history.ts")).runHistory],
+  ["image exists", async () => (await import("./commands/inspect.ts")).runImageExists],
+  ["image inspect", async () => (await import("./commands/inspect.ts")).runImageInspect],
+  ["image prune", async () => (await import("./commands/remove_images.ts")).runPruneImages],
+  ["images", async () => (await import("./commands/images.ts")).runImages],
+  ["inspect", async () => (await import("./commands/inspect.ts")).runInspect],
+  ["rmi", async () => (await import("./commands/remove_images.ts")).runRemoveImages],
+  ["tag", async () => (await import("./commands/tag.ts")).runTag],
+]);
 
 /**
  * Loads the function of a command.

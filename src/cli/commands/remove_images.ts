@@ -1,0 +1,53 @@
+import { parseImageFilters, PRUNE_FILTERS } from "#image/filter.ts";
+import { pruneImages } from "#image/prune.ts";
+import { removeImage, type RemoveRecord } from "#image/remove.ts";
+import { escapeText } from "#oci/text.ts";
+import { askYesNo } from "../ask.ts";
+import { openImageContext } from "../context.ts";
+import { humanSize } from "../format/units.ts";
+import type { Invocation } from "../invocation.ts";
+import { hasSwitch, listOption } from "../options.ts";
+import { printOut } from "../output.ts";
+import { reportError } from "../report.ts";
+import { notYetError } from "../usage_error.ts";
+
+/** `dugout rmi`: removes what it can, reports the rest, and fails then. */
+export async function runRemoveImages({ options, args, global }: Invocation): Promise<number> {
+  if (listOption(options, "platform").length > 0) throw notYetError("'rmi --platform'");
+  const { store, shelf, usersOf } = openImageContext(global);
+  let exitCode = 0;
+  for (const name of args) {
+    try {
+      const rules = { nowMs: Date.now(), force: hasSwitch(options, "force"), usersOf, shelf };
+      const { records } = await removeImage(store, name, rules);
+      printOut(records.map((record) => describeRecord(record, "Untagged", "Deleted")).join(""));
+    } catch (error) {
+      exitCode = reportError(error, { failureExitCode: 1, debug: global.debug });
+    }
+  }
+  return exitCode;
+}
+
+/** `dugout image prune` */
+export async function runPruneImages({ options, global }: Invocation): Promise<number> {
+  const { store, shelf, usersOf } = openImageContext(global);
+  const all = hasSwitch(options, "all");
+  const nowMs = Date.now();
+  const filter = parseImageFilters(listOption(options, "filter"), PRUNE_FILTERS, nowMs);
+  if (!hasSwitch(options, "force")) {
+    const what = all ? "all images without at least one container associated to them" : "all dangling images";
+    if (!askYesNo(`WARNING! This will remove ${what}.\nAre you sure you want to continue?`)) return 0;
+  }
+  const isUsed = (id: Parameters<typeof usersOf>[0]): boolean => usersOf(id).length > 0;
+  const { records, freedBytes } = await pruneImages(store, { nowMs, all, filter, isUsed, shelf });
+  if (records.length > 0) {
+    const lines = records.map((record) => describeRecord(record, "untagged", "deleted")).join("");
+    printOut(`Deleted Images:\n${lines}\n`);
+  }
+  printOut(`Total reclaimed space: ${humanSize(freedBytes)}\n`);
+  return 0;
+}
+
+function describeRecord(record: RemoveRecord, untagged: string, deleted: string): string {
+  return "untagged" in record ? `${untagged}: ${escapeText(record.untagged)}\n` : `${deleted}: ${record.deleted}\n`;
+}
