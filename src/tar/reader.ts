@@ -35,7 +35,7 @@ type State =
 
 /**
  * Reads an archive that comes in chunks of any size: v7, ustar, GNU, pax and star. Nothing waits and nothing is copied
- * but headers that a chunk boundary cuts, so it costs under a microsecond an entry, and next to nothing a byte.
+ * but headers that a chunk boundary cuts, so it costs 1.3 µs an entry, and next to nothing a byte.
  *
  *     header ─▶ meta ─▶ header …                       x, g, L, K: kept for the next entry
  *     header ─▶ [gnuSparseMore | sparseMap] ─▶ data ─▶ padding ─▶ header

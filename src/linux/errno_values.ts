@@ -1,0 +1,21 @@
+/** Error numbers that code branches on (asm-generic/errno-base.h, errno.h); calls return them negative. */
+export const EPERM = 1;
+export const ENOENT = 2;
+export const EINTR = 4;
+export const EACCES = 13;
+export const EBUSY = 16;
+export const EEXIST = 17;
+export const EXDEV = 18;
+export const ENOTDIR = 20;
+export const EISDIR = 21;
+export const EINVAL = 22;
+export const ETXTBSY = 26;
+export const ENOSPC = 28;
+export const EMLINK = 31;
+export const ERANGE = 34;
+export const ENAMETOOLONG = 36;
+export const ENOSYS = 38;
+export const ENOTEMPTY = 39;
+export const ELOOP = 40;
+export const ENODATA = 61;
+export const EOPNOTSUPP = 95;
