@@ -1,0 +1,13 @@
+import type { IdMap } from "#linux/idmap.ts";
+import { launchWorker } from "#runtime/launch_worker.ts";
+import { type ContainerDirectory, removeContainerDirectory } from "./container_directory.ts";
+import type { Engine } from "./engine.ts";
+
+/**
+ * Removes all that a container has on disk. Files of subordinate ids, which a plain user cannot remove, are removed by
+ * a worker in the user namespace.
+ */
+export async function discardContainer(_engine: Engine, directory: ContainerDirectory, map: IdMap): Promise<void> {
+  if (removeContainerDirectory(directory)) return;
+  await launchWorker(map, { kind: "removeTree", path: directory.path });
+}

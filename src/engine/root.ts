@@ -1,0 +1,96 @@
+/**
+ * Where a container's root file system comes from: an image's layers, unpacked when they are not, or a directory.
+ *
+ * @module
+ */
+import * as fs from "node:fs";
+import type { IdMap } from "#linux/idmap.ts";
+import { DugoutError } from "#oci/error.ts";
+import { quote } from "#oci/text.ts";
+import type { RunOptions, RunRequest } from "#docker/run_request.ts";
+import { findImage, type FoundImage } from "#image/find.ts";
+import type { ResolvedUser } from "#runtime/users.ts";
+import type { ContainerDirectory } from "./container_directory.ts";
+import type { Engine } from "./engine.ts";
+import { ensureLayers } from "./layers.ts";
+import type { chooseUser, RootSource } from "./prepare.ts";
+
+/** What decides the root. */
+export interface RootInput {
+  readonly engine: Engine;
+  readonly request: RunRequest;
+  readonly options: RunOptions;
+  readonly directory: ContainerDirectory;
+  readonly fetchImage: ((text: string) => Promise<void>) | undefined;
+  readonly chooseUser: typeof chooseUser;
+}
+
+/** A root, the ids it is mapped with, and the user that runs in it. */
+export interface OpenedRoot {
+  readonly root: RootSource;
+  readonly map: IdMap;
+  readonly user: ResolvedUser;
+}
+
+/**
+ * Finds the image or the directory, pulls and unpacks what is missing.
+ * @throws {DugoutError} IMAGE_NOT_FOUND, ROOTFS_MISSING, and what pulling and unpacking throw.
+ */
+export async function openRoot(input: RootInput): Promise<OpenedRoot> {
+  return input.options.rootfs === undefined
+    ? await openImageRoot(input)
+    : openDirectoryRoot(input, input.options.rootfs);
+}
+
+async function openImageRoot(input: RootInput): Promise<OpenedRoot> {
+  const { engine, request, directory } = input;
+  const { image } = await getImage(input);
+  const { config } = image.config;
+  // which ids a layer is unpacked with depends on the map; the map, with a single id, on nothing in the layers
+  const first = input.chooseUser(engine, { ...request, user: "0", groupAdd: [] }, { lowers: [], config });
+  const { lowers, rootfs } = await ensureLayers(engine, image, first.map, directory, input.options.rm);
+  const { map, user } = input.chooseUser(engine, request, { lowers, config });
+  return { root: { config, lowers, rootfs }, map, user };
+}
+
+async function getImage({ engine, request, options, fetchImage }: RootInput): Promise<FoundImage> {
+  const text = request.image ?? "";
+  const find = () =>
+    findImage(engine.store, text, options.platform === undefined ? {} : { platform: options.platform });
+  let found = options.pull === "always" ? undefined : find();
+  if (found === undefined && options.pull !== "never" && fetchImage !== undefined) {
+    await fetchImage(text);
+    found = find();
+  }
+  if (found === undefined) {
+    throw new DugoutError("IMAGE_NOT_FOUND", `Cannot find the image ${quote(text)} on this machine`, {
+      hint: options.pull === "never"
+        ? "--pull never forbids to fetch it: pull or load it first"
+        : "pull or load it first",
+    });
+  }
+  return found;
+}
+
+function openDirectoryRoot(input: RootInput, rootfs: NonNullable<RunOptions["rootfs"]>): OpenedRoot {
+  const { engine, request, directory } = input;
+  if (!fs.statSync(rootfs.path, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new DugoutError(
+      "ROOTFS_MISSING",
+      `Cannot use ${quote(rootfs.path)} as a root file system: it is no directory`,
+    );
+  }
+  const lowers = [rootfs.path];
+  const { map, user } = input.chooseUser(engine, request, { lowers, config: {} });
+  const plan = rootfs.overlay
+    ? {
+      kind: "overlay" as const,
+      lowers,
+      upper: directory.upper,
+      work: directory.work,
+      merged: directory.merged,
+      volatile: input.options.rm,
+    }
+    : { kind: "directory" as const, path: rootfs.path };
+  return { root: { config: {}, lowers, rootfs: plan }, map, user };
+}

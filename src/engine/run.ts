@@ -1,0 +1,217 @@
+/**
+ * Running a container in the foreground: image, layers, directory, start, the time that it runs, its end.
+ *
+ * @module
+ */
+import * as fs from "node:fs";
+import type { Fd } from "#linux/call.ts";
+import { AT_FDCWD, close, O_DIRECTORY, O_RDONLY, openAt } from "#linux/file.ts";
+import { type IdMap, mapText } from "#linux/idmap.ts";
+import { readTerminalSize } from "#linux/terminal.ts";
+import { DugoutError } from "#oci/error.ts";
+import { quote } from "#oci/text.ts";
+import type { RunOptions, RunRequest } from "#docker/run_request.ts";
+import { exitCodeOf, type Running, startContainer } from "#runtime/start.ts";
+import type { StdioPlan } from "#runtime/setup.ts";
+import type { ResolvedUser } from "#runtime/users.ts";
+import { checkContainerName, type ContainerId, makeContainerId } from "./container_id.ts";
+import {
+  type ContainerDirectory,
+  containerDirectory,
+  makeContainerDirectory,
+  releaseName,
+  takeName,
+  writeRecord,
+} from "./container_directory.ts";
+import type { Engine } from "./engine.ts";
+import { followForeground, type ForegroundOptions } from "./foreground.ts";
+import { isNoexec } from "./paths.ts";
+import {
+  APT_FILE,
+  checkNetwork,
+  chooseUser,
+  describeRoot,
+  prepareContainer,
+  type Prepared,
+  type RootSource,
+} from "./prepare.ts";
+import { discardContainer } from "./remove.ts";
+import { openRoot } from "./root.ts";
+import { readBootId, readStartTime, writeState } from "./state.ts";
+import { openStdio, type StdioFds, type StreamSources } from "./stdio.ts";
+
+/** What a run is given beside the request. */
+export interface RunInput {
+  readonly engine: Engine;
+  readonly request: RunRequest;
+  readonly options: RunOptions;
+  /** Descriptors of ours that the container's streams are; with a terminal they are relayed instead. */
+  readonly streams: StreamSources;
+  /** Gets the image where it is not there: pulls it. Absent: that is an error. */
+  readonly fetchImage?: (text: string) => Promise<void>;
+  /** Called when the container's program runs. */
+  readonly started?: (container: StartedContainer) => void;
+}
+
+/** A container that was started. */
+export interface StartedContainer {
+  readonly id: ContainerId;
+  readonly name: string;
+  readonly running: Running;
+}
+
+/** How a run ended. */
+export interface RunResult {
+  readonly id: ContainerId;
+  /** As a shell has it: the program's own, or 128 and the signal. */
+  readonly exitCode: number;
+}
+
+/** A container that is planned, with nothing made yet. */
+interface Plan {
+  readonly directory: ContainerDirectory;
+  readonly root: RootSource;
+  readonly map: IdMap;
+  readonly user: ResolvedUser;
+}
+
+async function planRun({ engine, request, options, fetchImage }: RunInput): Promise<Plan> {
+  checkNetwork(request);
+  const id = makeContainerId();
+  const directory = containerDirectory(engine.dataRoot, engine.runRoot, id);
+  return { directory, ...await openRoot({ engine, request, options, directory, fetchImage, chooseUser }) };
+}
+
+function prepare(input: RunInput, plan: Plan, stdio: StdioPlan, guardTerminal: boolean): Prepared {
+  const { engine, request, options } = input;
+  const terminal = options.tty
+    ? readTerminalSize(0 as Fd) ?? readTerminalSize(1 as Fd) ?? { rows: 24, columns: 80 }
+    : undefined;
+  return prepareContainer({ engine, request, options, ...plan, stdio, guardTerminal, terminal });
+}
+
+/** What a run would do: the tape, with nothing made. The image and its layers must be there. */
+export async function explainRun(input: RunInput): Promise<Prepared> {
+  const plan = await planRun(input);
+  const stdio: StdioPlan = input.options.tty ? { kind: "terminal" } : { kind: "inherit", relays: [] };
+  return prepare(input, plan, stdio, false);
+}
+
+/**
+ * Runs a container to its end.
+ * @throws {DugoutError | OsError} When it could not be started; nothing of it is left then.
+ */
+export async function runContainer(input: RunInput): Promise<RunResult> {
+  const { engine, request, options } = input;
+  const wantedName = options.name === undefined ? undefined : checkContainerName(options.name);
+  const plan = await planRun(input);
+  const { directory, user } = plan;
+  if (isNoexec(engine.dataRoot)) {
+    throw new DugoutError(
+      "STORE_NOEXEC",
+      `Cannot run from ${
+        quote(engine.dataRoot)
+      }: its file system is mounted noexec, so that no program of an image can be executed`,
+      {
+        hint: "name a directory on another file system with --root",
+      },
+    );
+  }
+
+  // the name first: racing processes are told apart before anything else is made
+  const name = takeName(engine.dataRoot, directory.id, wantedName);
+  let running: Running;
+  let stdioFds: StdioFds | undefined;
+  try {
+    if (options.cidfile !== undefined) writeNewFile(options.cidfile, directory.id, "--cidfile");
+    makeContainerDirectory(directory, rootMode(plan.root));
+    stdioFds = options.tty ? undefined : openStdio(input.streams, user.uid);
+    const stdio: StdioPlan = stdioFds === undefined
+      ? { kind: "terminal" }
+      : { kind: "inherit", relays: stdioFds.relays };
+    const prepared = prepare(input, plan, stdio, stdioFds?.hasTerminal ?? false);
+    for (const { path, text } of prepared.files) fs.writeFileSync(path, text, { mode: 0o644 });
+    fs.writeFileSync(`${directory.path}/${APT_FILE.name}`, APT_FILE.text, { mode: 0o644 });
+    writeRecord(directory, {
+      id: directory.id,
+      name,
+      image: request.image,
+      created: new Date().toISOString(),
+      rm: options.rm,
+      ...describeRoot(plan.root, plan.map),
+    });
+    running = start(prepared, directory, stdioFds);
+  } catch (error) {
+    stdioFds?.close();
+    releaseName(engine.dataRoot, name);
+    await discardContainer(engine, directory, plan.map);
+    if (options.cidfile !== undefined && fs.existsSync(options.cidfile)) removeOwnFile(options.cidfile, directory.id);
+    throw error;
+  }
+  stdioFds?.close();
+  writeState(engine, {
+    id: directory.id,
+    name,
+    pid: running.pid,
+    startTime: readStartTime(running.pid) ?? "",
+    bootId: readBootId(),
+    map: mapText(plan.map.uid),
+    startedMs: Date.now(),
+  });
+  if (options.pidfile !== undefined) fs.writeFileSync(options.pidfile, `${running.pid}\n`);
+  input.started?.({ id: directory.id, name, running });
+
+  const follow: ForegroundOptions = {
+    interactive: options.interactive && options.tty,
+    signalProxy: options.sigProxy,
+  };
+  const status = await followForeground(running, follow);
+  close(running.pidfd);
+  if (options.rm) {
+    await discardContainer(engine, directory, plan.map);
+    releaseName(engine.dataRoot, name);
+  }
+  return { id: directory.id, exitCode: exitCodeOf(status) };
+}
+
+function start(prepared: Prepared, directory: ContainerDirectory, stdio: StdioFds | undefined): Running {
+  const state = openAt(AT_FDCWD, directory.state, O_RDONLY | O_DIRECTORY);
+  // with a terminal the player itself needs none of the caller's streams but for its own messages
+  const none = stdio === undefined ? openAt(AT_FDCWD, "/dev/null", O_RDONLY) : undefined;
+  try {
+    return startContainer(prepared.setup, prepared.tape, {
+      stdio: stdio?.stdio ?? [none!, none!, 2 as Fd],
+      relays: stdio?.relayFds ?? [],
+      state,
+    });
+  } finally {
+    close(state);
+    if (none !== undefined) close(none);
+  }
+}
+
+/** The mode of the image's root directory. */
+function rootMode(root: RootSource): number {
+  const top = root.lowers[0];
+  return top === undefined ? 0o755 : fs.statSync(top).mode & 0o7777;
+}
+
+function writeNewFile(path: string, text: string, option: string): void {
+  try {
+    fs.writeFileSync(path, text, { flag: "wx" });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const why = code === "EEXIST"
+      ? "it is there already: make sure the other container is not running and delete it"
+      : String(code);
+    throw new DugoutError("CIDFILE_FAILED", `Cannot write the ${option} ${quote(path)}: ${why}`, { cause: error });
+  }
+}
+
+function removeOwnFile(path: string, id: string): void {
+  try {
+    if (fs.readFileSync(path, "latin1") === id) fs.unlinkSync(path);
+  } catch {
+    // not there, or not ours
+  }
+}

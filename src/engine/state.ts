@@ -1,0 +1,91 @@
+/**
+ * What runs: one state file a container in the runtime directory, believed only while its boot and its process are
+ * still the same.
+ *
+ * @module
+ */
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { DugoutError } from "#oci/error.ts";
+import { quote } from "#oci/text.ts";
+import type { ContainerId } from "./container_id.ts";
+import type { Engine } from "./engine.ts";
+
+/** The state of a container that was started. */
+export interface ContainerState {
+  readonly id: ContainerId;
+  readonly name: string;
+  /** Of its first process, as this machine sees it. */
+  readonly pid: number;
+  /** When that process started, in clock ticks since boot (proc(5), /proc/PID/stat, field 22): a pid is not a process. */
+  readonly startTime: string;
+  readonly bootId: string;
+  /** The text of its uid_map. */
+  readonly map: string;
+  /** Milliseconds since 1970. */
+  readonly startedMs: number;
+}
+
+/** This boot of the machine. */
+export function readBootId(): string {
+  return fs.readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
+}
+
+/** The start time of a process, or undefined when there is none. */
+export function readStartTime(pid: number): string | undefined {
+  let text: string;
+  try {
+    text = fs.readFileSync(`/proc/${pid}/stat`, "latin1");
+  } catch {
+    return undefined;
+  }
+  // the name, in parentheses, may hold anything
+  return text.slice(text.lastIndexOf(")") + 2).split(" ")[19];
+}
+
+/** Writes a container's state: beside, then renamed. */
+export function writeState(engine: Engine, state: ContainerState): void {
+  const directory = join(engine.runRoot, "containers", state.id);
+  const file = join(directory, "state.json");
+  fs.writeFileSync(`${file}.new`, JSON.stringify(state), { mode: 0o600 });
+  fs.renameSync(`${file}.new`, file);
+}
+
+/** Reads a container's state; undefined where there is none that can be believed. */
+export function readState(engine: Engine, id: string): ContainerState | undefined {
+  try {
+    const state = JSON.parse(
+      fs.readFileSync(join(engine.runRoot, "containers", id, "state.json"), "utf8"),
+    ) as ContainerState;
+    return state.bootId === readBootId() && readStartTime(state.pid) === state.startTime ? state : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Finds a running container by name, id, or the beginning of an id.
+ * @throws {DugoutError} CONTAINER_NOT_RUNNING, CONTAINER_AMBIGUOUS.
+ */
+export function findRunning(engine: Engine, text: string): ContainerState {
+  let ids: string[] = [];
+  try {
+    ids = fs.readdirSync(join(engine.runRoot, "containers"));
+  } catch {
+    // none was ever started
+  }
+  const states = ids.flatMap((id) => readState(engine, id) ?? []);
+  const found = states.find((state) => state.name === text || state.id === text);
+  if (found !== undefined) return found;
+  const matching = /^[0-9a-f]+$/.test(text) ? states.filter((state) => state.id.startsWith(text)) : [];
+  if (matching.length > 1) {
+    throw new DugoutError(
+      "CONTAINER_AMBIGUOUS",
+      `Cannot tell which container ${quote(text)} is: ${matching.length} ids begin so`,
+    );
+  }
+  if (matching[0] === undefined) {
+    throw new DugoutError("CONTAINER_NOT_RUNNING", `Cannot find a running container ${quote(text)}`);
+  }
+  return matching[0];
+}

@@ -1,0 +1,107 @@
+/**
+ * Which descriptors a container gets as 0, 1 and 2: the caller's own where those give no more than they say, else a
+ * pipe with a copier behind it.
+ *
+ * @module
+ */
+import * as fs from "node:fs";
+import { type Fd, tryCall } from "#linux/call.ts";
+import { AT_FDCWD, close, makePipe, O_NOCTTY, O_RDONLY, O_RDWR, O_WRONLY, openAt } from "#linux/file.ts";
+import { isTerminal } from "#linux/terminal.ts";
+import { FIRST_RELAY_FD, type Relay } from "#runtime/setup.ts";
+
+/** Where the streams of a container come from: descriptors of ours; undefined is nothing, /dev/null. */
+export interface StreamSources {
+  readonly stdin: Fd | undefined;
+  readonly stdout: Fd | undefined;
+  readonly stderr: Fd | undefined;
+}
+
+/** The descriptors that are handed to the player, and its copiers. */
+export interface StdioFds {
+  readonly stdio: [Fd, Fd, Fd];
+  readonly relays: readonly Relay[];
+  readonly relayFds: readonly { child: number; ours: Fd }[];
+  /** Whether a terminal of the caller's is among them. */
+  readonly hasTerminal: boolean;
+  /** Closes what was opened here; the caller's own stay. */
+  close(): void;
+}
+
+/**
+ * Opens what a container gets.
+ * @param uid The container's user: one that is not root must be able to open `/dev/stdout` again (C-076).
+ */
+export function openStdio(sources: StreamSources, uid: number): StdioFds {
+  const opened: Fd[] = [];
+  const relays: Relay[] = [];
+  const relayFds: { child: number; ours: Fd }[] = [];
+  let hasTerminal = false;
+  let next = FIRST_RELAY_FD;
+
+  const keep = (fd: Fd): Fd => {
+    opened.push(fd);
+    return fd;
+  };
+  const number = (ours: Fd): number => {
+    relayFds.push({ child: next, ours });
+    return next++;
+  };
+  const openAgain = (source: Fd | undefined, output: boolean): Fd => {
+    const stat = source === undefined ? undefined : statQuietly(source);
+    if (source === undefined || stat === undefined) return keep(openAt(AT_FDCWD, "/dev/null", O_RDWR));
+    if (stat.isFile()) {
+      // a file could be opened again by the container with more rights than this descriptor has (A-025)
+      const pipe = makePipe();
+      openToAll(pipe.write);
+      keep(pipe.read);
+      keep(pipe.write);
+      const [from, to] = output ? [number(pipe.read), number(source)] : [number(source), number(pipe.write)];
+      relays.push({ from, to });
+      return output ? pipe.write : pipe.read;
+    }
+    if (isTerminal(source)) {
+      hasTerminal = true;
+      // one direction only: who writes to a terminal is not to read what is typed there (A-025)
+      try {
+        return keep(openAt(AT_FDCWD, `/proc/self/fd/${source}`, (output ? O_WRONLY : O_RDONLY) | O_NOCTTY));
+      } catch {
+        return source;
+      }
+    }
+    if (uid !== 0 && stat.isFIFO()) openToAll(source);
+    return source;
+  };
+
+  const stdin = openAgain(sources.stdin, false);
+  const stdout = openAgain(sources.stdout, true);
+  const stderr = sameFile(sources.stdout, sources.stderr) ? stdout : openAgain(sources.stderr, true);
+  return {
+    stdio: [stdin, stdout, stderr],
+    relays,
+    relayFds,
+    hasTerminal,
+    close: () => opened.forEach(close),
+  };
+}
+
+/** Whether two descriptors are one file, so that their order is kept by one copier. */
+function sameFile(a: Fd | undefined, b: Fd | undefined): boolean {
+  if (a === undefined || b === undefined) return false;
+  const [one, other] = [statQuietly(a), statQuietly(b)];
+  return one !== undefined && other !== undefined && one.isFile() && one.dev === other.dev && one.ino === other.ino;
+}
+
+function statQuietly(fd: Fd): fs.Stats | undefined {
+  try {
+    return fs.fstatSync(fd);
+  } catch {
+    // closed by the caller
+    return undefined;
+  }
+}
+
+/** fchmod of a pipe: it is ours, and lives as long as its ends. */
+function openToAll(fd: Fd): void {
+  tryCall("fchmod", fd, 0o666);
+}
