@@ -1,0 +1,93 @@
+/** The same engine from its sources: under Deno, and as a library in scripts of both runtimes. */
+import assert from "node:assert/strict";
+import { chmodSync, existsSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { asBoth, needsRegistry, REGISTRY, type Sandbox } from "./harness.ts";
+
+const skip = needsRegistry();
+const SOURCES = process.env["DUGOUT_TEST_SOURCES"] ?? join(import.meta.dirname ?? "", "..");
+const BIN = join(SOURCES, "node_modules/.bin");
+const IMAGE = `${REGISTRY}/busybox`;
+
+/** How each runtime runs a script; Deno's flags are those of the documented command. */
+const RUNTIMES = {
+  bun: [join(BIN, "bun"), "run"],
+  deno: [join(BIN, "deno"), "run", "-A", "--no-config", "--no-lock"],
+};
+
+asBoth("deno run -A src/cli/main.ts does what the binary does", async (box) => {
+  const deno = (...args: string[]) =>
+    box.run([join(BIN, "deno"), "run", "-A", join(SOURCES, "src/cli/main.ts"), ...args], { timeoutMs: 120_000 });
+  const hello = await deno("run", "hello");
+  assert.equal(hello.code, 0, hello.stderr);
+  const pulled = await deno("pull", "-q", IMAGE);
+  assert.equal(pulled.code, 0, pulled.stderr);
+  const ran = await deno("run", "--rm", "--network", "none", IMAGE, "sh", "-c", "echo from deno; exit 3");
+  assert.equal(ran.stdout, "from deno\n", ran.stderr);
+  assert.equal(ran.code, 3);
+  // and the binary reads what it left
+  assert.equal(
+    (await box.succeed(["run", "--rm", "--network", "none", "--pull", "never", IMAGE, "echo", "same store"])).stdout,
+    "same store\n",
+  );
+}, { skip });
+
+const SCRIPT = `
+import { images, pull, run } from ${JSON.stringify(join(SOURCES, "mod.ts"))};
+
+await pull(${JSON.stringify(IMAGE)});
+console.log("images", (await images()).length);
+
+const upper = await run({ image: ${
+  JSON.stringify(IMAGE)
+}, command: ["tr", "a-z", "A-Z"], network: "none", stdin: "pipe", stdout: "pipe" });
+const writer = upper.stdin.getWriter();
+await writer.write(new TextEncoder().encode("through a container\\n"));
+await writer.close();
+let text = "";
+for await (const chunk of upper.stdout) text += new TextDecoder().decode(chunk);
+console.log("stdout", text.trim(), "exit", (await upper.exit).exitCode);
+
+const failed = await run({ image: ${JSON.stringify(IMAGE)}, command: ["sh", "-c", "exit 9"], network: "none" });
+console.log("code", (await failed.exit).exitCode);
+
+const controller = new AbortController();
+const long = await run({ image: ${
+  JSON.stringify(IMAGE)
+}, command: ["sleep", "600"], network: "none", signal: controller.signal });
+setTimeout(() => controller.abort(), 200);
+const ended = await long.exit.catch((error) => ({ exitCode: error.name }));
+console.log("aborted", ended.exitCode !== 0);
+`;
+
+async function runScript(box: Sandbox, runtime: keyof typeof RUNTIMES, text: string): Promise<string> {
+  const file = join(box.home, "script.ts");
+  writeFileSync(file, text);
+  chmodSync(file, 0o644);
+  const { code, stdout, stderr } = await box.run([...RUNTIMES[runtime], file], { timeoutMs: 120_000 });
+  assert.equal(code, 0, `${stdout}${stderr}`);
+  return stdout;
+}
+
+for (const runtime of ["bun", "deno"] as const) {
+  asBoth(`a ${runtime} script pulls, feeds a container, reads it, gets its exit code, and cancels it`, async (box) => {
+    const stdout = await runScript(box, runtime, SCRIPT);
+    assert.equal(stdout, "images 1\nstdout THROUGH A CONTAINER exit 0\ncode 9\naborted true\n");
+  }, { skip });
+}
+
+const EXAMPLES = join(SOURCES, "examples");
+const SCRIPTS = existsSync(EXAMPLES) ? readdirSync(EXAMPLES).filter((name) => name.endsWith(".ts")) : [];
+
+for (const name of SCRIPTS) {
+  asBoth(`the example ${name} runs under both runtimes`, async (box) => {
+    for (const [runtime, argv] of Object.entries(RUNTIMES)) {
+      const words = [...argv, join(EXAMPLES, name)];
+      const { code, stdout, stderr } = await box.run(words, {
+        timeoutMs: 120_000,
+        env: { DUGOUT_EXAMPLE_REGISTRY: REGISTRY },
+      });
+      assert.equal(code, 0, `${runtime}: ${stdout}${stderr}`);
+    }
+  }, { skip });
+}
