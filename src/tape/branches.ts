@@ -19,29 +19,37 @@ export function branchDepths(steps: readonly Step[]): number[] {
     const when = step.jump!.when;
     if (when !== "zero" && when !== "nonzero") return;
     const [child, parent] = when === "zero" ? [target, index + 1] : [index + 1, target];
-    const parents = reachable(steps, places, parent);
-    for (const place of reachable(steps, places, child)) {
+    // a parent that comes to the same fork again is the parent once more
+    const fork = { index, parent };
+    const parents = reachable(steps, places, parent, fork);
+    for (const place of reachable(steps, places, child, fork)) {
       if (!parents.has(place)) depths[place]!++;
     }
   });
   return depths;
 }
 
-/** The steps that may be played from `from` on. */
-function reachable(steps: readonly Step[], places: ReadonlyMap<string, number>, from: number): Set<number> {
+/** The steps that may be played from `from` on, by the parent where it comes to that fork. */
+function reachable(
+  steps: readonly Step[],
+  places: ReadonlyMap<string, number>,
+  from: number,
+  fork: { readonly index: number; readonly parent: number },
+): Set<number> {
   const found = new Set<number>();
   const open = [from];
   for (let index = open.pop(); index !== undefined; index = open.pop()) {
     const step = steps[index];
     if (step === undefined || found.has(index)) continue;
     found.add(index);
-    open.push(...successors(step, index, places));
+    if (index === fork.index) open.push(fork.parent);
+    else open.push(...successors(step, index, places));
   }
   return found;
 }
 
 /** The steps that may come after a step. */
-export function successors(step: Step, index: number, places: ReadonlyMap<string, number>): number[] {
+function successors(step: Step, index: number, places: ReadonlyMap<string, number>): number[] {
   const { jump } = step;
   const target = jump === undefined ? undefined : places.get(jump.to);
   const next: number[] = [];

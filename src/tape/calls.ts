@@ -18,6 +18,8 @@ export type Kind =
   | "number"
   | "size"
   | "hex"
+  /** Decimal while it is small. */
+  | "plain"
   /** A descriptor, or AT_FDCWD. */
   | "fd"
   | "mode"
@@ -107,7 +109,7 @@ const KINDS: Readonly<Record<string, readonly Kind[]>> = {
   rt_sigprocmask: [{ name: "sigmask" }, "signals", "address", "size"],
   rt_sigtimedwait: ["signals", "address", struct("timespec"), "size"],
   rt_sigaction: ["signal", "address", "address", "size"],
-  signalfd4: ["fd", "signals", "size", flags("open")],
+  signalfd4: ["fd", "signals", "size", flags("status")],
   prlimit64: ["pid", "resource", struct("rlimit"), "address"],
   setrlimit: ["resource", struct("rlimit")],
   setpriority: ["number", "id", "number"],
@@ -117,7 +119,7 @@ const KINDS: Readonly<Record<string, readonly Kind[]>> = {
   nanosleep: [struct("timespec"), "address"],
   clock_gettime: [{ name: "clock" }, "address"],
   clock_nanosleep: [{ name: "clock" }, "number", struct("timespec"), "address"],
-  timerfd_create: [{ name: "clock" }, flags("open")],
+  timerfd_create: [{ name: "clock" }, flags("status")],
   timerfd_settime: ["fd", "number", struct("itimerspec"), "address"],
 
   // namespaces and mounts
@@ -140,10 +142,10 @@ const KINDS: Readonly<Record<string, readonly Kind[]>> = {
   openat: ["fd", "path", flags("open"), "mode"],
   openat2: ["fd", "path", struct("open_how"), "size"],
   close: ["fd"],
-  close_range: ["fd", "hex", flags("closeRange")],
+  close_range: ["fd", "plain", flags("closeRange")],
   dup: ["fd"],
-  dup3: ["fd", "fd", flags("open")],
-  pipe2: ["address", flags("open")],
+  dup3: ["fd", "fd", flags("status")],
+  pipe2: ["address", flags("status")],
   read: ["fd", DATA, "size"],
   write: ["fd", DATA, "size"],
   pread64: ["fd", DATA, "size", "number"],
@@ -160,7 +162,7 @@ const KINDS: Readonly<Record<string, readonly Kind[]>> = {
   sendfile: ["fd", "fd", "address", "size"],
   copy_file_range: ["fd", "address", "fd", "address", "size", "hex"],
   memfd_create: ["text", flags("memfd")],
-  eventfd2: ["number", flags("open")],
+  eventfd2: ["number", flags("status")],
   mkdirat: ["fd", "path", "mode"],
   mknodat: ["fd", "path", "fileMode", "device"],
   symlinkat: ["path", "fd", "path"],
@@ -217,7 +219,7 @@ const KINDS: Readonly<Record<string, readonly Kind[]>> = {
   shutdown: ["fd", "number"],
   poll: [{ list: "pollfd", count: 1 }, "size", "number"],
   ppoll: [{ list: "pollfd", count: 1 }, "size", struct("timespec"), "signals", "size"],
-  epoll_create1: [flags("open")],
+  epoll_create1: [flags("status")],
   epoll_ctl: ["fd", "number", "fd", "address"],
   epoll_pwait: ["fd", "address", "number", "number", "signals", "size"],
 
@@ -230,7 +232,7 @@ const MULTIPLEXED: Readonly<Record<string, Call>> = {
     [file.F_DUPFD, "fd"],
     [file.F_DUPFD_CLOEXEC, "fd"],
     [file.F_SETFD, flags("descriptor")],
-    [file.F_SETFL, flags("open")],
+    [file.F_SETFL, flags("status")],
     [file.F_ADD_SEALS, flags("seals")],
     [file.F_SETPIPE_SZ, "size"],
   ]),
@@ -239,7 +241,7 @@ const MULTIPLEXED: Readonly<Record<string, Call>> = {
     [prctl.PR_SET_NAME, "text"],
     [prctl.PR_CAPBSET_DROP, "capability"],
     [prctl.PR_CAPBSET_READ, "capability"],
-    [prctl.PR_CAP_AMBIENT, { name: "ambient" }, "capability"],
+    [prctl.PR_CAP_AMBIENT, { name: "ambient" }, "number"],
   ]),
   fsconfig: multiplexed(["fd", { name: "fsconfig" }], [
     [mount.FSCONFIG_SET_FLAG, "text", "address", "number"],

@@ -67,6 +67,8 @@ export const FLAG_SETS = {
   at: flags([...constants(file, "AT_", ["AT_FDCWD", "AT_REMOVEDIR"]), ...constants(mount, "AT_")]),
   unlink: flags(constants(file, "AT_REMOVEDIR")),
   open: flags(constants(file, "O_"), { mask: 3n, print: (mode) => names(file, "O_").get(mode) }),
+  // where no access mode is meant
+  status: flags(constants(file, "O_")),
   resolve: flags(constants(file, "RESOLVE_")),
   namespaces: flags(NAMESPACES),
   // the lowest byte is the signal of the child's end: CLONE_NEWTIME, which lies in it, is for unshare and clone3

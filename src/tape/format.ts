@@ -114,7 +114,9 @@ function printNumber(value: bigint, kind: Kind | undefined): string {
     case "id":
       return String(value);
     case "hex":
-      return value < 0n ? String(value) : `0x${value.toString(16)}`;
+      return value <= 0n ? String(value) : `0x${value.toString(16)}`;
+    case "plain":
+      return printPlain(value);
     case "fd":
       return value === BigInt(AT_FDCWD) ? "AT_FDCWD" : String(value);
     case "mode":
@@ -262,7 +264,10 @@ function printMemory(
 ): string {
   if (kind === "program") return `<${memory.sizeBytes >> 3} instructions>`;
   if (kind === "signals") return printSignals(memory);
-  if (typeof kind === "object" && "struct" in kind) return printStruct(memory, STRUCTS[kind.struct], 0, context);
+  if (typeof kind === "object" && "struct" in kind) {
+    const text = printStruct(memory, STRUCTS[kind.struct], 0, context);
+    return text.startsWith("{") ? text : `[${text}]`;
+  }
   if (typeof kind === "object" && "list" in kind) return printList(memory, kind, sibling, context);
   if (bytes !== undefined) return quoteBytes(bytes, context.options.textLength);
   return printList(memory, { list: "word", exactly: undefined }, sibling, context);
@@ -273,6 +278,7 @@ function printStruct(memory: Memory, struct: Struct, base: number, context: Prin
   const sibling: Sibling = (index) => fields[index]?.value;
   const parts = fields.flatMap(({ field, value }) => {
     if (value === undefined) return [];
+    if (struct.sparse && numberOf(value) === 0n) return [];
     const text = printArg(value, field.kind, sibling, context);
     return [field.name === "" ? text : `${field.name}=${text}`];
   });

@@ -23,12 +23,12 @@ function escapeCode(code: number, character: string): string {
 
 /**
  * Quotes bytes as a C string: UTF-8 as text, other bytes as `\xff`.
- * @param most Characters after which it is cut: `"abc"… (4096 bytes)`.
+ * @param most Characters, escapes counted as they are written, after which it is cut: `"abc"… (4096 bytes)`.
  */
 export function quoteBytes(bytes: Uint8Array, most: number): string {
   let out = "";
   let at = 0;
-  for (let count = 0; at < bytes.length && count < most; count++) {
+  while (at < bytes.length && out.length < most) {
     const byte = bytes[at]!;
     const size = sequenceSize(bytes, at);
     if (size === 0) {

@@ -30,6 +30,8 @@ export interface Field {
 export interface Struct {
   readonly sizeBytes: number;
   readonly fields: readonly Field[];
+  /** Whether fields that are zero are not worth printing. */
+  readonly sparse?: boolean;
 }
 
 function word(name: string, offset: number, kind: Kind): Field {
@@ -67,6 +69,7 @@ export type StructName =
 export const STRUCTS: Readonly<Record<StructName, Struct>> = {
   mount_attr: {
     sizeBytes: MOUNT_ATTR.SIZE,
+    sparse: true,
     fields: [
       word("attr_set", MOUNT_ATTR.set, { flags: "mountAttr" }),
       word("attr_clr", MOUNT_ATTR.clear, { flags: "mountAttr" }),
@@ -76,6 +79,7 @@ export const STRUCTS: Readonly<Record<StructName, Struct>> = {
   },
   open_how: {
     sizeBytes: OPEN_HOW.SIZE,
+    sparse: true,
     fields: [
       word("flags", OPEN_HOW.flags, { flags: "open" }),
       word("mode", OPEN_HOW.mode, "mode"),
@@ -84,6 +88,7 @@ export const STRUCTS: Readonly<Record<StructName, Struct>> = {
   },
   clone_args: {
     sizeBytes: CLONE_ARGS.SIZE,
+    sparse: true,
     fields: [
       word("flags", CLONE_ARGS.flags, { flags: "clone3" }),
       word("pidfd", CLONE_ARGS.pidfd, "address"),
@@ -100,6 +105,7 @@ export const STRUCTS: Readonly<Record<StructName, Struct>> = {
   },
   landlock_ruleset_attr: {
     sizeBytes: LANDLOCK_RULESET_ATTR.SIZE,
+    sparse: true,
     fields: [
       word("handled_access_fs", LANDLOCK_RULESET_ATTR.fs, { flags: "landlockFiles" }),
       word("handled_access_net", LANDLOCK_RULESET_ATTR.net, { flags: "landlockNet" }),
@@ -176,6 +182,7 @@ export const STRUCTS: Readonly<Record<StructName, Struct>> = {
   },
   msghdr: {
     sizeBytes: MSGHDR.SIZE,
+    sparse: true,
     fields: [
       word("msg_name", MSGHDR.name, "address"),
       field("msg_namelen", MSGHDR.nameLength, 4, "size"),
