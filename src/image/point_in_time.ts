@@ -16,7 +16,6 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   h: 3_600_000,
 };
 const TEXT_MAX = 64;
-const DURATION = /^([0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h))+$/;
 const STEP = /([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)/g;
 const UNIX = /^[0-9]{1,12}(?:\.[0-9]{1,9})?$/;
 const DATE =
@@ -30,11 +29,8 @@ const DATE =
  */
 export function parsePointInTime(text: string, nowMs: number): number {
   if (text.length <= TEXT_MAX) {
-    if (DURATION.test(text)) {
-      let ms = 0;
-      for (const [, number, unit] of text.matchAll(STEP)) ms += Number(number) * UNIT_MS[unit!]!;
-      return nowMs - ms;
-    }
+    const ms = readDuration(text);
+    if (ms !== undefined) return nowMs - ms;
     if (UNIX.test(text)) return Number(text) * 1000;
     const match = DATE.exec(text);
     if (match !== null) {
@@ -50,4 +46,15 @@ export function parsePointInTime(text: string, nowMs: number): number {
       exitCode: 1,
     },
   );
+}
+
+/** Milliseconds of `24h30m`; undefined where the text is not steps from its begin to its end. */
+function readDuration(text: string): number | undefined {
+  let ms = 0;
+  let length = 0;
+  for (const [step, number, unit] of text.matchAll(STEP)) {
+    ms += Number(number) * UNIT_MS[unit!]!;
+    length += step.length;
+  }
+  return length > 0 && length === text.length ? ms : undefined;
 }

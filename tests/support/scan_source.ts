@@ -125,7 +125,7 @@ function split(code: string): Source["statements"] {
   const statements: Source["statements"] = [];
   for (const [index, line] of code.split("\n").entries()) {
     const last = statements.at(-1);
-    if (/^[^\s)\]}>|&?:.,;`]/.test(line)) statements.push({ line: index + 1, text: line });
+    if (/^[^\s)\]}>|&?:.,;`$]/.test(line)) statements.push({ line: index + 1, text: line });
     else if (last !== undefined) last.text += `\n${line}`;
   }
   return statements;
