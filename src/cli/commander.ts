@@ -8,6 +8,7 @@ import { COMMANDS } from "./declare/commands.ts";
 import { GLOBAL_OPTIONS, GROUPS, HEADINGS } from "./declare/global.ts";
 import { LATER_COMMANDS, REFUSED_COMMANDS } from "./declare/later.ts";
 import type { CommandDeclaration, OptionDeclaration } from "./declare/types.ts";
+import { wrapWords } from "./format/wrap.ts";
 import type { GlobalOptions, Invocation } from "./invocation.ts";
 import { printOut } from "./output.ts";
 import { readInvocation } from "./read_invocation.ts";
@@ -233,16 +234,4 @@ function alignPairs(columns: number, pairs: readonly (readonly [string, string])
     return pairs.flatMap(([left, right]) => right === "" ? [`  ${left}`] : [`  # ${right}`, `  ${left}`]);
   }
   return pairs.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`.trimEnd());
-}
-
-function wrapWords(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else line = line === "" ? word : `${line} ${word}`;
-  }
-  return line === "" ? lines : [...lines, line];
 }

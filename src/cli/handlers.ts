@@ -4,6 +4,7 @@ import { notYetError } from "./usage_error.ts";
 
 /** From a command's usual name to the code that runs it, loaded when it is wanted. */
 const LOADERS: ReadonlyMap<string, () => Promise<CommandFunction>> = new Map<string, () => Promise<CommandFunction>>([
+  ["check", async () => (await import("./commands/check.ts")).runCheck],
   ["history", async () => (await import("./commands/history.ts")).runHistory],
   ["image exists", async () => (await import("./commands/inspect.ts")).runImageExists],
   ["image inspect", async () => (await import("./commands/inspect.ts")).runImageInspect],
