@@ -6,7 +6,7 @@
 import { addressOf, allocate } from "#ffi/mod.ts";
 import { expectResult, type Fd, type Pid, tryCall } from "#linux/call.ts";
 import { errnoName, OsError } from "#linux/errno.ts";
-import { close, makePipe, sealAll, tryMakeMemfd, writeAll } from "#linux/file.ts";
+import { close, duplicate, makePipe, sealAll, tryMakeMemfd, writeAll } from "#linux/file.ts";
 import { HOST_ARCH } from "#linux/arch.ts";
 import { spawn } from "#linux/spawn.ts";
 import { encodeTape } from "./encode.ts";
@@ -32,6 +32,7 @@ export interface Playing {
 }
 
 let playerFd: Fd | undefined;
+const PLAYER_FD = 400;
 
 /** A sealed memfd with the player, made once. */
 function playerMemfd(): Fd {
@@ -44,7 +45,9 @@ function playerMemfd(): Fd {
     ) as Fd;
     writeAll(fd, playerBytes(HOST_ARCH));
     sealAll(fd);
-    playerFd = fd;
+    // above every number that a child's descriptors get: it is executed after they have been put in place
+    playerFd = duplicate(fd, PLAYER_FD);
+    close(fd);
   }
   return playerFd;
 }
