@@ -1,11 +1,13 @@
 import type { Descriptor } from "#oci/descriptor.ts";
 import { digestAlgorithm, hashBytes } from "#oci/digest.ts";
-import type { RegistryClient, RegistryRequest } from "./client.ts";
+import { answerError } from "./answer_error.ts";
+import type { RegistryClient } from "./client.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { RegistryError } from "./error.ts";
 import { headerValue } from "./http1.ts";
 import { pullScope } from "./manifest_request.ts";
 import { discardBody, type HttpResponse } from "./transport.ts";
+import { admitUrl } from "./url_gate.ts";
 
 /** Where the bytes of a blob go. The writer holds what came, also across processes; it verifies the digest at the end. */
 export interface BlobSink {
@@ -99,21 +101,28 @@ async function copyBody(
   }
 }
 
+/** Opens the blob from the sink's offset on; without a range at byte 0. */
+type OpenBlob = (
+  range: readonly (readonly [string, string])[],
+  accepts: readonly number[],
+) => Promise<HttpResponse>;
+
 async function download(
   client: RegistryClient,
-  request: RegistryRequest,
+  open: OpenBlob,
+  endpoint: Endpoint,
   sink: BlobSink,
   size: number,
   what: string,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   for (let failures = 0; sink.offset < size;) {
     const before = sink.offset;
     try {
-      const headers: [string, string][] = before === 0 ? [] : [["Range", `bytes=${before}-`]];
-      const response = await client.attempt({ ...request, headers, accepts: before === 0 ? [200] : [200, 206] });
+      const response = await (before === 0 ? open([], [200]) : open([["Range", `bytes=${before}-`]], [200, 206]));
       let skipBytes: number;
       try {
-        skipBytes = planSkip(response, before, size, what, request.endpoint);
+        skipBytes = planSkip(response, before, size, what, endpoint);
       } catch (error) {
         await discardBody(response);
         throw error;
@@ -123,7 +132,7 @@ async function download(
       if (error instanceof SinkFailure) throw error.reason;
       // patience is for connections that bring nothing; one that is cut every 10 MB still gets there
       failures = sink.offset > before ? 1 : failures + 1;
-      await client.waitToRetry(error, failures, request);
+      await client.waitToRetry(error, failures, { endpoint, signal });
     }
   }
 }
@@ -141,20 +150,42 @@ export async function downloadBlob(
   what: string,
   signal?: AbortSignal,
 ): Promise<void> {
-  await download(
-    client,
-    {
+  const open: OpenBlob = (headers, accepts) =>
+    client.attempt({
       endpoint,
       method: "GET",
       path: `/v2/${endpoint.repository}/blobs/${descriptor.digest}`,
       scope: pullScope(endpoint),
       action: `Cannot get ${what}`,
+      headers,
+      accepts,
       signal,
-    },
-    sink,
-    descriptor.size,
-    what,
-  );
+    });
+  await download(client, open, endpoint, sink, descriptor.size, what, signal);
+}
+
+/**
+ * Downloads a layer from one of the addresses in its descriptor, of which the user's configuration allows the host (A-016). No credentials go
+ * there, whatever it answers.
+ * @param address As it stands in the manifest.
+ * @throws {RegistryError} As `downloadBlob`, and URL_REFUSED.
+ */
+export async function downloadForeignLayer(
+  client: RegistryClient,
+  address: string,
+  descriptor: Descriptor,
+  sink: BlobSink,
+  what: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const url = admitUrl(address, `the address of ${what}`);
+  const endpoint: Endpoint = { host: url.host, repository: "", isInsecure: false, isMirror: true };
+  const open: OpenBlob = async (headers, accepts) => {
+    const response = await client.sendOnce({ method: "GET", url, headers, signal }, endpoint);
+    if (accepts.includes(response.status)) return response;
+    throw await answerError(response, "GET", `Cannot get ${what}`, endpoint);
+  };
+  await download(client, open, endpoint, sink, descriptor.size, what, signal);
 }
 
 /**

@@ -1,0 +1,19 @@
+/** Runs at most so many things at once; the others wait in order. */
+export type Limiter = <T>(run: () => Promise<T>) => Promise<T>;
+
+/** Makes a limiter. What has waited and finds the signal aborted is not begun, and throws its reason. */
+export function createLimiter(maxAtOnce: number, signal?: AbortSignal): Limiter {
+  const waiting: (() => void)[] = [];
+  let running = 0;
+  return async (run) => {
+    if (running >= maxAtOnce) await new Promise<void>((resolve) => waiting.push(resolve));
+    running++;
+    try {
+      signal?.throwIfAborted();
+      return await run();
+    } finally {
+      running--;
+      waiting.shift()?.();
+    }
+  };
+}
