@@ -5,6 +5,7 @@ import { createHash, createPrivateKey, createPublicKey, sign } from "node:crypto
 import {
   chmodSync,
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -137,10 +138,26 @@ function buildArm64() {
   compile(join(root, "dist/dugout-arm64"), ["--target=bun-linux-arm64", `--compile-executable-path=${bun}`]);
 }
 
-/** `deno compile` needs `denort`, which no npm package has: it comes from Deno's own host, or from $DENORT_BIN. */
+/**
+ * `deno compile` needs `denort`, which no npm package has: it comes from Deno's own host, or from $DENORT_BIN. It takes in
+ * all of node_modules, compilers as well; so it is started in a copy without the development packages.
+ */
 function buildDeno() {
   const target = join(root, "dist/dugout-deno");
-  run(tool("deno"), ["compile", "-A", "--no-check", "--no-lock", "-o", target, entry]);
+  const locked = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")).packages;
+  const needed = Object.keys(locked).filter((path) => path.startsWith("node_modules/") && !locked[path].dev);
+  mkdirSync(out, { recursive: true });
+  const made = mkdtempSync(join(out, "deno-"));
+  try {
+    for (const path of ["package.json", "deno.json", "ffi", "src", ...needed]) {
+      if (existsSync(join(root, path))) cpSync(join(root, path), join(made, path), { recursive: true });
+    }
+    const flags = ["-A", "--no-check", "--no-lock", "-o", join(made, "dugout")];
+    run(tool("deno"), ["compile", ...flags, join(made, "src/cli/main.ts")], { cwd: made });
+    renameSync(join(made, "dugout"), target);
+  } finally {
+    rmSync(made, { recursive: true, force: true });
+  }
   console.log(`built ${target}`);
 }
 

@@ -1,8 +1,8 @@
 /** The same engine from its sources: under Deno, and as a library in scripts of both runtimes. */
 import assert from "node:assert/strict";
-import { chmodSync, existsSync, readdirSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { asBoth, needsRegistry, REGISTRY, type Sandbox } from "./harness.ts";
+import { asBoth, needsRegistry, REGISTRY, runCommand, type Sandbox } from "./harness.ts";
 
 const skip = needsRegistry();
 const SOURCES = process.env["DUGOUT_TEST_SOURCES"] ?? join(import.meta.dirname ?? "", "..");
@@ -91,3 +91,30 @@ for (const name of SCRIPTS) {
     }
   }, { skip });
 }
+
+/** Deno's runtime for compiled programs: no npm package has it, so it is tested only where somebody provides it. */
+const DENORT = process.env["DENORT_BIN"];
+
+async function compileWithDeno(box: Sandbox, denort: string): Promise<string> {
+  const env = { PATH: process.env["PATH"] ?? "", HOME: box.home, DENORT_BIN: denort };
+  const built = await runCommand(["node", join(SOURCES, "dist/build.mjs"), "deno"], { env, timeoutMs: 240_000 });
+  assert.equal(built.code, 0, built.stdout + built.stderr);
+  const binary = join(box.path, "dugout-deno");
+  copyFileSync(join(SOURCES, "dist/dugout-deno"), binary);
+  chmodSync(binary, 0o755);
+  return binary;
+}
+
+asBoth("deno compile takes in the whole program, and none of the development packages", async (box) => {
+  // the place of denort is taken by Deno itself: what comes out is complete, but starts as Deno
+  const base = join(SOURCES, "node_modules/deno/deno");
+  const binary = await compileWithDeno(box, base);
+  const addedBytes = statSync(binary).size - statSync(base).size;
+  assert.ok(addedBytes > 500_000 && addedBytes < 60_000_000, `${addedBytes} bytes were added`);
+}, { only: "sub", skip: process.getuid?.() === 0 ? false : "needs root: it builds in the copy of the sources" });
+
+asBoth("a binary made by deno compile runs a container", async (box) => {
+  const binary = await compileWithDeno(box, DENORT ?? "");
+  const { code, stderr } = await box.run([binary, "run", "hello"], { timeoutMs: 120_000 });
+  assert.equal(code, 0, stderr);
+}, { only: "sub", skip: DENORT === undefined ? "needs denort, which no npm package has (DENORT_BIN)" : false });
