@@ -49,7 +49,7 @@ function reachable(
 }
 
 /** The steps that may come after a step. */
-function successors(step: Step, index: number, places: ReadonlyMap<string, number>): number[] {
+export function successors(step: Step, index: number, places: ReadonlyMap<string, number>): number[] {
   const { jump } = step;
   const target = jump === undefined ? undefined : places.get(jump.to);
   const next: number[] = [];
