@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
 import { errorCode } from "#storage/private_dir.ts";
+import { removePath } from "#storage/remove_tree.ts";
 import { type ContainerId, makeContainerName } from "./container_id.ts";
 
 /** Where a container's things are: absolute paths. */
@@ -118,21 +119,11 @@ export function releaseName(dataRoot: string, name: string): void {
 export function removeContainerDirectory(directory: ContainerDirectory): boolean {
   fs.rmSync(directory.state, { recursive: true, force: true });
   try {
-    // overlayfs leaves work/work with mode 0000
-    chmodQuietly(join(directory.work, "work"));
-    fs.rmSync(directory.path, { recursive: true, force: true });
+    removePath(directory.path);
     return true;
   } catch (error) {
     const code = errorCode(error);
-    if (code === "EACCES" || code === "EPERM" || code === "ENOTEMPTY") return false;
+    if (code === "EACCES" || code === "EPERM") return false;
     throw error;
-  }
-}
-
-function chmodQuietly(path: string): void {
-  try {
-    fs.chmodSync(path, 0o700);
-  } catch {
-    // not there, or not ours: the removal tells
   }
 }

@@ -189,7 +189,8 @@ export function prepareContainer(input: PrepareInput): Prepared {
     deathSignal: process.env["SLURM_JOB_ID"] === undefined ? undefined : SIGKILL,
     resolve: (path) => resolveInLayers(layers, path).path,
     lockedFlags: (source) => lockedFlags(statFileSystem(source).flags),
-    sourceKind: (source) => fs.statSync(source).isDirectory() ? "directory" : "file",
+    // what is not there yet are files that the engine writes before the start
+    sourceKind: (source) => fs.statSync(source, { throwIfNoEntry: false })?.isDirectory() ? "directory" : "file",
   };
   return { spec, setup, tape: planContainer(setup), user, files };
 }

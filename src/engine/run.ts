@@ -144,11 +144,14 @@ export async function runContainer(input: RunInput): Promise<RunResult> {
   } catch (error) {
     stdioFds?.close();
     releaseName(engine.dataRoot, name);
-    await discardContainer(engine, directory, plan.map);
-    if (options.cidfile !== undefined && fs.existsSync(options.cidfile)) removeOwnFile(options.cidfile, directory.id);
+    if (options.cidfile !== undefined) removeOwnFile(options.cidfile, directory.id);
+    try {
+      await discardContainer(engine, directory, plan.map);
+    } catch (second) {
+      engine.warn(`what was made for the container could not be removed: ${(second as Error).message}`);
+    }
     throw error;
   }
-  stdioFds?.close();
   writeState(engine, {
     id: directory.id,
     name,
@@ -178,16 +181,16 @@ function start(prepared: Prepared, directory: ContainerDirectory, stdio: StdioFd
   const state = openAt(AT_FDCWD, directory.state, O_RDONLY | O_DIRECTORY);
   // with a terminal the player itself needs none of the caller's streams but for its own messages
   const none = stdio === undefined ? openAt(AT_FDCWD, "/dev/null", O_RDONLY) : undefined;
-  try {
-    return startContainer(prepared.setup, prepared.tape, {
-      stdio: stdio?.stdio ?? [none!, none!, 2 as Fd],
-      relays: stdio?.relayFds ?? [],
-      state,
-    });
-  } finally {
-    close(state);
-    if (none !== undefined) close(none);
-  }
+  return startContainer(prepared.setup, prepared.tape, {
+    stdio: stdio?.stdio ?? [none!, none!, 2 as Fd],
+    relays: stdio?.relayFds ?? [],
+    state,
+    release() {
+      close(state);
+      if (none !== undefined) close(none);
+      stdio?.close();
+    },
+  });
 }
 
 /** The mode of the image's root directory. */

@@ -24,7 +24,7 @@ export interface StdioFds {
   readonly relayFds: readonly { child: number; ours: Fd }[];
   /** Whether a terminal of the caller's is among them. */
   readonly hasTerminal: boolean;
-  /** Closes what was opened here; the caller's own stay. */
+  /** Closes what was opened here, once; the caller's own stay. */
   close(): void;
 }
 
@@ -81,7 +81,7 @@ export function openStdio(sources: StreamSources, uid: number): StdioFds {
     relays,
     relayFds,
     hasTerminal,
-    close: () => opened.forEach(close),
+    close: () => opened.splice(0).forEach(close),
   };
 }
 

@@ -1,5 +1,4 @@
 import * as fs from "node:fs";
-import { join } from "node:path";
 import { DugoutError } from "#oci/error.ts";
 import type { RunConfig } from "#oci/image_config.ts";
 import type { MountSpec } from "#oci/runtime_spec.ts";

@@ -24,6 +24,11 @@ export interface StartFds {
   readonly relays: readonly { child: number; ours: Fd }[];
   /** The directory that gets the exit record. */
   readonly state: Fd;
+  /**
+   * Closes our copies. Called as soon as the player has its own: the copiers end with the last holder of a pipe, and
+   * the monitor ends with the copiers.
+   */
+  release(): void;
 }
 
 /** A container that runs. */
@@ -69,6 +74,7 @@ export function startContainer(setup: ContainerSetup, tape: Tape, fds: StartFds)
   } finally {
     close(report.write);
     if (console !== undefined) close(console.theirs);
+    fds.release();
   }
   const { pid: monitor, errors } = playing;
   const pid = readWord(report.read) as Pid | undefined;

@@ -8,12 +8,13 @@ import {
   RESOLVE_NO_SYMLINKS,
   S_IFREG,
 } from "#linux/file.ts";
-import { operate, type Step, step } from "#tape/step.ts";
+import { compute, operate, type Step, step } from "#tape/step.ts";
 
 /** The id of the step that opened the container's root. */
 export const ROOT = "root";
 
 const LINK_HINTS = {
+  ENOENT: "it is not there and could not be made: its directory belongs to an id that is not mapped, or is read-only",
   ELOOP: "the image has a symbolic link in this place; mounting through it is refused",
   EXDEV: "the path leads out of the container's root",
   ENOTDIR: "a part of the path is a file in the image",
@@ -71,21 +72,17 @@ export function targetSteps(path: string, id: string, options: TargetOptions): S
   parts.forEach((part, index) => {
     const last = index === parts.length - 1;
     const so = parts.slice(0, index + 1).join("/");
-    if (last && options.make === "file") {
-      steps.push(
-        step("mknodat", [{ result: parent }, part, S_IFREG | 0o644, 0], "make file", `/${so}`, {
-          ignore: true,
-          hints: LINK_HINTS,
-        }),
-      );
-      return;
-    }
-    steps.push(
-      step("mkdirat", [{ result: parent }, part, 0o755], "make directory", `/${so}`, {
+    const isFile = last && options.make === "file";
+    const make = isFile
+      ? step("mknodat", [{ result: parent }, part, S_IFREG | 0o644, 0], "make file", `/${so}`, {
+        id: `${id} make ${index}`,
         ignore: true,
-        hints: LINK_HINTS,
-      }),
-    );
+      })
+      : step("mkdirat", [{ result: parent }, part, 0o755], "make directory", `/${so}`, {
+        id: `${id} make ${index}`,
+        ignore: true,
+      });
+    steps.push(make, ...unlessThereSteps(make, `${id} made ${index}`));
     if (!last) {
       steps.push(open(so, O_PATH | O_DIRECTORY, { id: `${id} part ${index}`, object: `/${so}` }));
       parent = `${id} part ${index}`;
@@ -95,4 +92,26 @@ export function targetSteps(path: string, id: string, options: TargetOptions): S
   steps.push(operate("nop", [], "is there now", { id: `${id} there` }));
   steps.push(open(whole, O_PATH, { id }));
   return steps;
+}
+
+const EEXIST = -17;
+
+/** Fails as the step `make` did, unless what it was to make is there already. */
+function unlessThereSteps(make: Step, end: string): Step[] {
+  const result = { result: make.id! };
+  return [
+    compute("eq", result, 0, "is it made", { jump: { when: "nonzero", to: end } }),
+    compute("eq", result, EEXIST, "was it there", { jump: { when: "nonzero", to: end } }),
+    compute("sub", 0, result, "the error's number", { id: `${end} errno` }),
+    operate("fail", [{ result: `${end} errno` }], make.label, {
+      ...(make.object === undefined ? {} : { object: make.object }),
+      hints: {
+        EOVERFLOW: "the directory it lies in belongs to an id that this user namespace does not map",
+        EACCES: "the directory it lies in belongs to somebody else",
+        EROFS: LINK_HINTS.EROFS,
+        ENOTDIR: LINK_HINTS.ENOTDIR,
+      },
+    }),
+    operate("nop", [], "it is there", { id: end }),
+  ];
 }
