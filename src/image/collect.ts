@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { Digest } from "#oci/digest.ts";
-import type { ContentStore } from "#storage/content.ts";
-import { readLeases } from "#storage/lease.ts";
+import { type Digest, isDigest } from "#oci/digest.ts";
+import { type ContentStore, deleteBlob } from "#storage/content.ts";
+import { readLeases, withStoreLock } from "#storage/lease.ts";
 import { listNames } from "#storage/names.ts";
 import { walkTarget } from "./closure.ts";
 
@@ -47,4 +47,12 @@ export function findNeeded(store: ContentStore, nowMs: number): Needed {
     for (const image of closure.images) for (const diffId of image.config.diffIds) layers.add(diffId);
   }
   return { blobs, layers };
+}
+
+/** Removes those of `digests` that no name leads to and no lease holds: what work that failed had put into the store. */
+export async function removeUnneeded(store: ContentStore, digests: Iterable<string>, nowMs: number): Promise<void> {
+  await withStoreLock(store, () => {
+    const { blobs } = findNeeded(store, nowMs);
+    for (const digest of digests) if (isDigest(digest) && !blobs.has(digest)) deleteBlob(store, digest);
+  });
 }

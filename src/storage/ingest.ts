@@ -17,7 +17,15 @@ import { randomBytes } from "node:crypto";
 import { closeSync, constants, fstatSync, fsync, ftruncateSync, openSync, readSync, renameSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { OsError } from "#linux/errno.ts";
-import { createDigester, type Digest, digestAlgorithm, type Digester, digestHex, hashBytes } from "#oci/digest.ts";
+import {
+  createDigester,
+  type Digest,
+  type DigestAlgorithm,
+  digestAlgorithm,
+  type Digester,
+  digestHex,
+  hashBytes,
+} from "#oci/digest.ts";
 import { DugoutError } from "#oci/error.ts";
 import { blobPath, type ContentStore, ensureAlgorithmDir, hasBlob, listDirectory } from "./content.ts";
 import { delay } from "./delay.ts";
@@ -303,23 +311,25 @@ function yieldToOthers(): Promise<void> {
 export class StagedBlob {
   readonly lease: Lease;
   readonly what: string;
-  readonly #path: string;
-  readonly #fd: number;
-  readonly #digester: Digester = createDigester();
+  /** The file, for reading again what was written. */
+  readonly path: string;
+  #fd: number | undefined;
+  readonly #digester: Digester;
   #size = 0;
   #digest: Digest | undefined;
-  #open = true;
+  #isThere = true;
 
   /** @param what Names the content in messages, as in `the member "layer.tar"`. */
-  constructor(lease: Lease, what: string) {
+  constructor(lease: Lease, what: string, algorithm: DigestAlgorithm = "sha256") {
     this.lease = lease;
     this.what = what;
+    this.#digester = createDigester(algorithm);
     for (;;) {
       const name = `${randomBytes(8).toString("hex")}.${formatMark(ownMark())}.stage`;
-      this.#path = join(lease.store.path, "ingest", name);
-      this.#fd = openPart(lease.store, this.#path, constants.O_CREAT | constants.O_EXCL);
+      this.path = join(lease.store.path, "ingest", name);
+      this.#fd = openPart(lease.store, this.path, constants.O_CREAT | constants.O_EXCL);
       lease.store.tryLock(this.#fd);
-      if (isSameFile(this.#fd, this.#path)) return;
+      if (isSameFile(this.#fd, this.path)) return;
       closeSync(this.#fd);
     }
   }
@@ -328,50 +338,58 @@ export class StagedBlob {
     return this.#size;
   }
 
-  /** The file, for reading again what was written. */
-  get path(): string {
-    return this.#path;
-  }
-
   /** @throws {DugoutError} ENOSPC or EDQUOT. */
   write(piece: Uint8Array): void {
     try {
-      writeFully(this.#fd, piece, this.#size);
+      writeFully(this.#fd!, piece, this.#size);
     } catch (error) {
-      throw writeError(this.lease.store, this.#path, piece.length, this.what, error);
+      throw writeError(this.lease.store, this.path, piece.length, this.what, error);
     }
     this.#digester.update(piece);
     this.#size += piece.length;
   }
 
-  /** The digest of all that was written; nothing can be written after it. */
+  /**
+   * The digest of all that was written; nothing can be written after it. The descriptor is closed, so that thousands of
+   * finished ones can wait; until it is committed the mark in its name says that it is ours.
+   */
   digest(): Digest {
-    return this.#digest ??= this.#digester.finish();
+    if (this.#digest === undefined) {
+      this.#digest = this.#digester.finish();
+      this.#close();
+    }
+    return this.#digest;
   }
 
   /** Puts the content in its place, held by the lease. */
   async commit(): Promise<{ digest: Digest; size: number }> {
+    const { store } = this.lease;
     const digest = this.digest();
     await holdDigest(this.lease, digest);
-    if (!hasBlob(this.lease.store, digest, this.#size)) {
+    if (!hasBlob(store, digest, this.#size)) {
+      ensureAlgorithmDir(store, digest);
+      this.#fd = openPart(store, this.path, 0);
       try {
         await flush(this.#fd);
       } catch (error) {
-        throw writeError(this.lease.store, this.#path, 0, this.what, error);
+        throw writeError(store, this.path, 0, this.what, error);
       }
-      placeBlob(this.lease.store, this.#path, digest);
-      this.#open = false;
-      closeSync(this.#fd);
+      placeBlob(store, this.path, digest);
+      this.#isThere = false;
     }
     this[Symbol.dispose]();
     return { digest, size: this.#size };
   }
 
+  #close(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
+  }
+
   [Symbol.dispose](): void {
-    if (!this.#open) return;
-    this.#open = false;
-    unlinkIfThere(this.#path);
-    closeSync(this.#fd);
+    if (this.#isThere) unlinkIfThere(this.path);
+    this.#isThere = false;
+    this.#close();
   }
 }
 
