@@ -6,12 +6,12 @@
 import { addressOf, allocate } from "#ffi/mod.ts";
 import { expectResult, type Fd, type Pid, tryCall } from "#linux/call.ts";
 import { errnoName, OsError } from "#linux/errno.ts";
-import { close, duplicate, makePipe, sealAll, tryMakeMemfd, writeAll } from "#linux/file.ts";
+import { close, makePipe, sealAll, tryMakeMemfd, writeAll } from "#linux/file.ts";
 import { HOST_ARCH } from "#linux/arch.ts";
 import { spawn } from "#linux/spawn.ts";
 import { encodeTape } from "./encode.ts";
 import { FAILURE, TAPE_FD } from "./layout.ts";
-import { playerBytes } from "./player.ts";
+import { openPlayer } from "./player_file.ts";
 import type { Tape } from "./step.ts";
 
 /** With which descriptors and as what a tape is played. */
@@ -31,27 +31,6 @@ export interface Playing {
   readonly errors: Fd;
 }
 
-let playerFd: Fd | undefined;
-const PLAYER_FD = 400;
-
-/** A sealed memfd with the player, made once. */
-function playerMemfd(): Fd {
-  if (playerFd === undefined) {
-    const fd = expectResult(
-      tryMakeMemfd("dugout-player", true),
-      "memfd_create",
-      "dugout-player",
-      "this machine forbids executable memory files (sysctl vm.memfd_noexec=2): ask the administrator to set it to 1",
-    ) as Fd;
-    writeAll(fd, playerBytes(HOST_ARCH));
-    sealAll(fd);
-    // above every number that a child's descriptors get: it is executed after they have been put in place
-    playerFd = duplicate(fd, PLAYER_FD);
-    close(fd);
-  }
-  return playerFd;
-}
-
 /** Starts a player on the tape. The caller waits for the process and closes `errors`. */
 export function startTape(tape: Tape, options: PlayOptions): Playing {
   const bytes = encodeTape(tape, HOST_ARCH);
@@ -62,8 +41,9 @@ export function startTape(tape: Tape, options: PlayOptions): Playing {
     sealAll(memfd);
     const pipe = makePipe();
     try {
+      using player = openPlayer();
       const pid = spawn({
-        path: `/proc/self/fd/${playerMemfd()}`,
+        path: `/proc/self/fd/${player.fd}`,
         argv: [options.name ?? "dugout-player"],
         env: [],
         fds: [

@@ -6,17 +6,17 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import assert from "node:assert/strict";
 import { HOST_ARCH } from "#linux/arch.ts";
-import { close } from "#linux/file.ts";
 import { PR_SET_NO_NEW_PRIVS } from "#linux/prctl.ts";
 import { BPF, RET, retErrno } from "#linux/seccomp_bpf.ts";
 import { SECCOMP_SET_MODE_FILTER } from "#linux/seccomp_call.ts";
 import { syscallNumber } from "#linux/syscall_numbers.ts";
 import { findCompiler } from "../../tests/support/c_compiler.ts";
 import { type Random, seededRandom } from "../../tests/support/random.ts";
-import { makeMemoryFile, playBytes, type RawResult } from "../../tests/support/raw_tape.ts";
+import { playBytes, type RawResult } from "../../tests/support/raw_tape.ts";
 import { encodeTape } from "./encode.ts";
 import { BASE, EXIT_FAILED, FIRST_OPERATION, FLAG, HEADER, JUMPS, OPERATIONS, RECORD } from "./layout.ts";
 import { playerBytes } from "./player.ts";
+import { openPlayer } from "./player_file.ts";
 import { type Arg, mark, operate, type Step, step, type Tape } from "./step.ts";
 
 const folder = fileURLToPath(new URL("player", import.meta.url).href);
@@ -62,12 +62,8 @@ test("the player is small, and no part of it can be written to while it may be e
 });
 
 function play(bytes: Uint8Array): RawResult {
-  const player = makeMemoryFile("player", playerBytes(HOST_ARCH), true);
-  try {
-    return playBytes(bytes, [`/proc/self/fd/${player}`]);
-  } finally {
-    close(player);
-  }
+  using player = openPlayer();
+  return playBytes(bytes, [`/proc/self/fd/${player.fd}`]);
 }
 
 function makeTape(steps: Step[], buffers: Tape["buffers"] = new Map()): Tape {
@@ -168,6 +164,24 @@ test("a result may be a number that looks like an error", () => {
   const load = operate("load", [{ buffer: "b" }, 0, 8], "load");
   // 1 - 3 is -2, which a system call would mean as ENOENT
   assert.equal(play(encode(compute(1), store, load).bytes).exitCode, 0);
+});
+
+/** Runs a command in a pid namespace of its own in which executable memory files are forbidden. */
+function runWithoutExecutableMemory(...command: string[]) {
+  const set = 'echo 2 >/proc/sys/vm/memfd_noexec || exit; exec "$@"';
+  const namespaces = ["--user", "--map-root-user", "--pid", "--fork", "--mount-proc"];
+  return spawnSync("unshare", [...namespaces, "sh", "-c", set, "sh", ...command], { encoding: "utf8" });
+}
+
+const cannotForbid = runWithoutExecutableMemory("true").status === 0
+  ? false
+  : "needs user namespaces, and sysctl vm.memfd_noexec (Linux 6.3)";
+
+test("the player runs from a file where executable memory files are forbidden", { skip: cannotForbid }, () => {
+  const script = fileURLToPath(new URL("../../tests/support/play_hello.ts", import.meta.url).href);
+  const run = process.execPath.endsWith("deno") ? ["run", "-A", "--no-check"] : [];
+  const { status, stdout, stderr } = runWithoutExecutableMemory(process.execPath, ...run, script);
+  assert.deepEqual({ status, stdout }, { status: 0, stdout: "hello\nagain\n" }, stderr);
 });
 
 // --- mutated tapes

@@ -14,9 +14,8 @@ export interface RawResult {
   readonly output: string;
 }
 
-/** A file in memory. @param exec Whether it may be executed. */
-export function makeMemoryFile(name: string, bytes: Uint8Array, exec: boolean): Fd {
-  const fd = expectResult(tryMakeMemfd(name, exec), "memfd_create", name) as Fd;
+function makeMemoryFile(bytes: Uint8Array): Fd {
+  const fd = expectResult(tryMakeMemfd("tape", false), "memfd_create", "tape") as Fd;
   writeAll(fd, bytes);
   return fd;
 }
@@ -28,7 +27,7 @@ export function makeMemoryFile(name: string, bytes: Uint8Array, exec: boolean): 
  */
 export function playBytes(tape: Uint8Array, program: readonly [path: string, ...args: string[]]): RawResult {
   const none = openAt(AT_FDCWD, "/dev/null", O_RDWR);
-  const memory = makeMemoryFile("tape", tape, false);
+  const memory = makeMemoryFile(tape);
   const errors = makePipe();
   const output = makePipe();
   const pid = spawn({

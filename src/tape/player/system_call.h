@@ -2,6 +2,8 @@
  * System calls and the first instruction of a program without a C library, for x86_64 and aarch64. What is built with
  * freestanding.sh includes it.
  */
+#pragma once
+
 typedef unsigned int u32;
 typedef int s32;
 typedef unsigned long u64;
