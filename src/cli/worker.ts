@@ -1,4 +1,7 @@
-/** The binary as a worker inside the user namespace: see src/storage/worker.ts. @returns The exit code. */
+import { serveWorker } from "#storage/worker.ts";
+import { writeAll } from "./output.ts";
+
+/** The binary as a worker inside the user namespace: a plan on stdin, lines of JSON on stdout. @returns The exit code. */
 export function runWorker(): Promise<number> {
-  return Promise.resolve(125);
+  return serveWorker(process.stdin, (line) => writeAll(1, line), () => performance.now());
 }

@@ -1,40 +1,74 @@
-import * as fs from "node:fs";
-import { join } from "node:path";
-import { type IdMap, mapName } from "#linux/idmap.ts";
-import { digestHex } from "#oci/digest.ts";
+/**
+ * Layers on this machine's disk, unpacked for an id map.
+ *
+ * @module
+ */
+import { type IdMap, isSingle, mapName } from "#linux/idmap.ts";
+import type { Digest } from "#oci/digest.ts";
 import { DugoutError } from "#oci/error.ts";
 import type { ImageContent } from "#image/closure.ts";
-import type { RootfsPlan } from "#runtime/setup.ts";
-import type { ContainerDirectory } from "./container_directory.ts";
+import { blobPath } from "#storage/content.ts";
+import { hasLayer, layerPaths, type LayersPath, openLayers } from "#storage/layers.ts";
 import type { Engine } from "./engine.ts";
+import { runInWorker, type RunWorkerOptions } from "./worker.ts";
 
-/** The directory of an unpacked layer. */
-export function layerDirectory(engine: Engine, map: IdMap, diffId: ImageContent["layers"][number]["diffId"]): string {
-  return join(engine.dataRoot, "layers", mapName(map), digestHex(diffId), "diff");
+/** The layers of an id map. */
+export interface LayerStore {
+  readonly engine: Engine;
+  readonly map: IdMap;
+  readonly path: LayersPath;
 }
 
-/** Unpacks the layers of an image that are not unpacked yet, and plans the root file system over them. */
-export async function ensureLayers(
-  engine: Engine,
-  image: ImageContent,
-  map: IdMap,
-  directory: ContainerDirectory,
-  volatile: boolean,
-): Promise<{ lowers: string[]; rootfs: RootfsPlan }> {
-  const lowers = image.layers.map(({ diffId }) => layerDirectory(engine, map, diffId)).reverse();
-  for (const path of lowers) {
-    if (!fs.existsSync(path)) throw new DugoutError("LAYER_MISSING", `Layer is not unpacked: ${path}`);
-  }
-  await Promise.resolve();
-  return {
-    lowers,
-    rootfs: {
-      kind: "overlay",
-      lowers,
-      upper: directory.upper,
-      work: directory.work,
-      merged: directory.merged,
-      volatile,
-    },
+/** Opens the layers of an id map. */
+export function openLayerStore(engine: Engine, map: IdMap): LayerStore {
+  return { engine, map, path: openLayers(engine.dataRoot, mapName(map)) };
+}
+
+/** Whether a layer is unpacked. */
+export function isUnpacked(layers: LayerStore, diffId: Digest): boolean {
+  return hasLayer(layers.path, diffId);
+}
+
+/** Unpacks a blob that is in the store; another process that is at it is waited for. */
+export async function unpackBlob(
+  layers: LayerStore,
+  layer: { blobPath: string; diffId: Digest },
+  options: RunWorkerOptions = {},
+): Promise<void> {
+  const { warnings } = await runInWorker(layers.map, {
+    kind: "unpack",
+    layers: layers.path,
+    diffId: layer.diffId,
+    blob: layer.blobPath,
+    ownership: isSingle(layers.map) ? "single" : "mapped",
+  }, options);
+  warnings.forEach(layers.engine.warn);
+}
+
+/** Layers that are unpacked at once: there are two processors to count on. */
+const AT_ONCE = 2;
+
+/**
+ * Unpacks what is missing of an image's layers.
+ * @returns Their directories, topmost first.
+ */
+export async function ensureLayers(layers: LayerStore, image: ImageContent): Promise<string[]> {
+  const missing = new Map(
+    image.layers.filter(({ diffId }) => !isUnpacked(layers, diffId)).map((layer) => [layer.diffId, layer]),
+  );
+  const queue = [...missing.values()];
+  const work = async () => {
+    for (let layer = queue.shift(); layer !== undefined; layer = queue.shift()) {
+      await unpackBlob(layers, { blobPath: blobPath(layers.engine.store, layer.digest), diffId: layer.diffId });
+    }
   };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  return image.layers.map(({ diffId }) => layerPaths(layers.path, diffId).diff).reverse();
+}
+
+/** Refuses an image without layers: there is nothing to run. */
+export function checkHasLayers(image: ImageContent, name: string): void {
+  if (image.layers.length === 0) {
+    throw new DugoutError("NO_LAYERS", `Cannot run "${name}": the image has no layers, and so no program`);
+  }
 }

@@ -1,7 +1,7 @@
 import type { IdMap } from "#linux/idmap.ts";
-import { launchWorker } from "#runtime/launch_worker.ts";
 import { type ContainerDirectory, removeContainerDirectory } from "./container_directory.ts";
 import type { Engine } from "./engine.ts";
+import { runInWorker } from "./worker.ts";
 
 /**
  * Removes all that a container has on disk. Files of subordinate ids, which a plain user cannot remove, are removed by
@@ -9,5 +9,5 @@ import type { Engine } from "./engine.ts";
  */
 export async function discardContainer(_engine: Engine, directory: ContainerDirectory, map: IdMap): Promise<void> {
   if (removeContainerDirectory(directory)) return;
-  await launchWorker(map, { kind: "removeTree", path: directory.path });
+  await runInWorker(map, { kind: "removeTree", path: directory.path });
 }

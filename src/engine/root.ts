@@ -9,10 +9,11 @@ import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
 import type { RunOptions, RunRequest } from "#docker/run_request.ts";
 import { findImage, type FoundImage } from "#image/find.ts";
+import type { RootfsPlan } from "#runtime/setup.ts";
 import type { ResolvedUser } from "#runtime/users.ts";
 import type { ContainerDirectory } from "./container_directory.ts";
 import type { Engine } from "./engine.ts";
-import { ensureLayers } from "./layers.ts";
+import { checkHasLayers, ensureLayers, openLayerStore } from "./layers.ts";
 import type { chooseUser, RootSource } from "./prepare.ts";
 
 /** What decides the root. */
@@ -48,7 +49,9 @@ async function openImageRoot(input: RootInput): Promise<OpenedRoot> {
   const { config } = image.config;
   // which ids a layer is unpacked with depends on the map; the map, with a single id, on nothing in the layers
   const first = input.chooseUser(engine, { ...request, user: "0", groupAdd: [] }, { lowers: [], config });
-  const { lowers, rootfs } = await ensureLayers(engine, image, first.map, directory, input.options.rm);
+  checkHasLayers(image, request.image ?? "");
+  const lowers = await ensureLayers(openLayerStore(engine, first.map), image);
+  const rootfs = overlayOn(lowers, directory, input.options.rm);
   const { map, user } = input.chooseUser(engine, request, { lowers, config });
   return { root: { config, lowers, rootfs }, map, user };
 }
@@ -83,14 +86,11 @@ function openDirectoryRoot(input: RootInput, rootfs: NonNullable<RunOptions["roo
   const lowers = [rootfs.path];
   const { map, user } = input.chooseUser(engine, request, { lowers, config: {} });
   const plan = rootfs.overlay
-    ? {
-      kind: "overlay" as const,
-      lowers,
-      upper: directory.upper,
-      work: directory.work,
-      merged: directory.merged,
-      volatile: input.options.rm,
-    }
+    ? overlayOn(lowers, directory, input.options.rm)
     : { kind: "directory" as const, path: rootfs.path };
   return { root: { config: {}, lowers, rootfs: plan }, map, user };
+}
+
+function overlayOn(lowers: readonly string[], directory: ContainerDirectory, volatile: boolean): RootfsPlan {
+  return { kind: "overlay", lowers, upper: directory.upper, work: directory.work, merged: directory.merged, volatile };
 }

@@ -50,8 +50,9 @@ export function openStdio(sources: StreamSources, uid: number): StdioFds {
   const openAgain = (source: Fd | undefined, output: boolean): Fd => {
     const stat = source === undefined ? undefined : statQuietly(source);
     if (source === undefined || stat === undefined) return keep(openAt(AT_FDCWD, "/dev/null", O_RDWR));
-    if (stat.isFile()) {
-      // a file could be opened again by the container with more rights than this descriptor has
+    if (stat.isFile() || (stat.isFIFO() && stat.uid !== process.geteuid!())) {
+      // a file could be opened again by the container with more rights than this descriptor has; a pipe of
+      // somebody else's (sudo -u) could not be opened again at all (C-076)
       const pipe = makePipe();
       openToAll(pipe.write);
       keep(pipe.read);

@@ -7,7 +7,7 @@
 import * as fs from "node:fs";
 import { fileURLToPath } from "node:url";
 import { backend } from "#ffi/mod.ts";
-import type { Fd, Pid } from "#linux/call.ts";
+import { type Fd, type Pid, tryCall } from "#linux/call.ts";
 import { close, makePipe } from "#linux/file.ts";
 import { type IdMap, isSingle } from "#linux/idmap.ts";
 import { spawn } from "#linux/spawn.ts";
@@ -19,8 +19,8 @@ import { ERROR_FD, startInUserNamespace, USER_NAMESPACE_BUFFERS, userNamespaceSt
 /** The first argument of a worker. */
 export const WORKER_ARGUMENT = "__worker";
 
-/** An answer larger than this is refused: a worker reports, it does not carry data. */
-const MOST_ANSWER_BYTES = 256 << 20;
+/** A line longer than this is refused: a worker reports, it does not carry data. */
+const MOST_LINE_CHARACTERS = 64 << 20;
 
 function workerCommand(): string[] {
   const { compiled, runArguments } = backend();
@@ -40,14 +40,23 @@ function workerEnvironment(): string[] {
   return env;
 }
 
+/** A worker at work. */
+export interface WorkerOptions {
+  /** Gets each line that the worker writes. */
+  readonly onLine: (line: string) => void;
+  /** Ends the worker. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+const SIGKILL = 9;
+
 /**
- * Runs a worker on a plan and gives its answer.
+ * Runs a worker on a plan until it ends.
  * @param map The ids of its user namespace; a map of one id needs none, and gets none.
  * @param plan What it reads from stdin, as JSON.
- * @returns What it wrote to stdout: the last line, parsed.
- * @throws {Error} When the worker ended without an answer.
+ * @returns Its exit code, 128 and the signal where one ended it.
  */
-export async function launchWorker(map: IdMap, plan: unknown): Promise<unknown> {
+export async function launchWorker(map: IdMap, plan: unknown, options: WorkerOptions): Promise<number> {
   const stdin = makePipe();
   const stdout = makePipe();
   let pid: Pid;
@@ -61,21 +70,17 @@ export async function launchWorker(map: IdMap, plan: unknown): Promise<unknown> 
     close(stdin.read);
     close(stdout.write);
   }
+  const kill = () => void tryCall("kill", pid, SIGKILL);
+  options.signal?.addEventListener("abort", kill);
   try {
     await writeAllLater(stdin.write, new TextEncoder().encode(JSON.stringify(plan)));
-  } finally {
     close(stdin.write);
-  }
-  let text: string;
-  try {
-    text = await readAllLater(stdout.read);
+    await readLinesLater(stdout.read, options.onLine);
   } finally {
+    options.signal?.removeEventListener("abort", kill);
     close(stdout.read);
   }
-  const code = exitCodeOf(waitFor(pid));
-  const line = text.trimEnd().split("\n").at(-1) ?? "";
-  if (line === "") throw new Error(`Worker ended with exit code ${code} and no answer`);
-  return JSON.parse(line);
+  return exitCodeOf(waitFor(pid));
 }
 
 function startWorker(map: IdMap, input: Fd, output: Fd): Pid {
@@ -121,23 +126,23 @@ function writeAllLater(fd: Fd, bytes: Uint8Array): Promise<void> {
   });
 }
 
-function readAllLater(fd: Fd): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let total = 0;
+function readLinesLater(fd: Fd, onLine: (line: string) => void): Promise<void> {
+  const decoder = new TextDecoder();
+  let rest = "";
   return new Promise((resolve, reject) => {
-    const next = () => {
-      const buffer = new Uint8Array(65536);
+    const buffer = new Uint8Array(65536);
+    const next = () =>
       fs.read(fd, buffer, 0, buffer.length, null, (error, count) => {
         if (error !== null) return reject(error);
-        total += count;
-        if (total > MOST_ANSWER_BYTES) {
-          return reject(new Error(`Worker answered with more than ${MOST_ANSWER_BYTES} bytes`));
+        const lines = (rest + decoder.decode(buffer.subarray(0, count), { stream: true })).split("\n");
+        rest = lines.pop()!;
+        lines.forEach(onLine);
+        if (rest.length > MOST_LINE_CHARACTERS) {
+          return reject(new Error(`Worker wrote a line of more than ${MOST_LINE_CHARACTERS} characters`));
         }
-        if (count === 0) return resolve(Buffer.concat(chunks).toString("utf8"));
-        chunks.push(buffer.subarray(0, count));
+        if (count === 0) return resolve();
         next();
       });
-    };
     next();
   });
 }
