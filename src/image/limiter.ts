@@ -6,14 +6,16 @@ export function createLimiter(maxAtOnce: number, signal?: AbortSignal): Limiter 
   const waiting: (() => void)[] = [];
   let running = 0;
   return async (run) => {
-    if (running >= maxAtOnce) await new Promise<void>((resolve) => waiting.push(resolve));
-    running++;
+    if (running < maxAtOnce) running++;
+    // who ends gives its place to the first of these, so `running` stays
+    else await new Promise<void>((resolve) => waiting.push(resolve));
     try {
       signal?.throwIfAborted();
       return await run();
     } finally {
-      running--;
-      waiting.shift()?.();
+      const next = waiting.shift();
+      if (next === undefined) running--;
+      else next();
     }
   };
 }

@@ -28,7 +28,7 @@ export function parseNextLink(value: string): string | undefined {
     if (open < 0 || close < 0) return undefined;
     const next = value.indexOf("<", close);
     const parameters = value.slice(close + 1, next < 0 ? value.length : next).toLowerCase();
-    if (/;\s*rel\s*=\s*"?next"?/.test(parameters)) return value.slice(open + 1, close);
+    if (/;\s*rel\s*=\s*(?:"next"|next)\s*(?:[;,]|$)/.test(parameters)) return value.slice(open + 1, close);
     at = next < 0 ? value.length : next;
   }
   return undefined;
