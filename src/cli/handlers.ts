@@ -10,8 +10,16 @@ const LOADERS: ReadonlyMap<string, () => Promise<CommandFunction>> = new Map<str
   ["image inspect", async () => (await import("./commands/inspect.ts")).runImageInspect],
   ["image prune", async () => (await import("./commands/remove_images.ts")).runPruneImages],
   ["images", async () => (await import("./commands/images.ts")).runImages],
+  ["import", async () => (await import("./commands/archives.ts")).runImport],
   ["inspect", async () => (await import("./commands/inspect.ts")).runInspect],
+  ["load", async () => (await import("./commands/archives.ts")).runLoad],
+  ["login", async () => (await import("./commands/login.ts")).runLogin],
+  ["logout", async () => (await import("./commands/login.ts")).runLogout],
+  ["pull", async () => (await import("./commands/pull.ts")).runPull],
   ["rmi", async () => (await import("./commands/remove_images.ts")).runRemoveImages],
+  ["run", async () => (await import("./commands/run.ts")).runRun],
+  ["save", async () => (await import("./commands/archives.ts")).runSave],
+  ["search", async () => (await import("./commands/search.ts")).runSearch],
   ["tag", async () => (await import("./commands/tag.ts")).runTag],
 ]);
 

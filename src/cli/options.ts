@@ -16,3 +16,9 @@ export function listOption(options: Options, name: string): readonly string[] {
   const value = options.get(name);
   return typeof value === "object" ? value : [];
 }
+
+/** A switch that may be unsaid: undefined then. */
+export function switchOption(options: Options, name: string): boolean | undefined {
+  const value = options.get(name);
+  return typeof value === "boolean" ? value : undefined;
+}

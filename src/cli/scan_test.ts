@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { isRunFlag } from "#docker/read_run.ts";
 import { RUN_OPTIONS } from "./declare/run.ts";
 import { longName, type Options, scanOptions, shortName } from "./scan.ts";
 
@@ -95,6 +96,10 @@ test("run declares each name and letter once", () => {
   const letters = RUN_OPTIONS.map(shortName).filter((letter) => letter !== undefined);
   assert.equal(new Set(names).size, names.length);
   assert.equal(new Set(letters).size, letters.length);
+});
+
+test("every flag that run declares is understood or refused behind the command line", () => {
+  assert.deepEqual(RUN_OPTIONS.map(longName).filter((name) => !isRunFlag(name)), []);
 });
 
 test("run declares all 104 flags of docker 28.2, and takes a value where docker does", () => {

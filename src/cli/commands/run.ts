@@ -1,0 +1,109 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { readRun, type RunContext, type RunRead } from "#docker/read_run.ts";
+import { openEngine } from "#engine/engine.ts";
+import { explainRun, runContainer, type RunInput } from "#engine/run.ts";
+import type { Fd } from "#linux/call.ts";
+import { DugoutError } from "#oci/error.ts";
+import { quote } from "#oci/text.ts";
+import { warn } from "../context.ts";
+import type { Invocation } from "../invocation.ts";
+import { hasSwitch, textOption } from "../options.ts";
+import { printOut } from "../output.ts";
+import { usageError } from "../usage_error.ts";
+
+/** Files that flags name (`--env-file`, a seccomp profile) are small. */
+const MAX_FILE_BYTES = 4 * 1024 * 1024;
+
+/** `dugout run` @returns The container's exit code. */
+export async function runRun(invocation: Invocation): Promise<number> {
+  const { options, args, global } = invocation;
+  const read = readRun(options, args, createRunContext());
+  const explains = hasSwitch(options, "explain");
+  const format = textOption(options, "format");
+  if (format !== undefined && !explains) {
+    throw usageError("--format is for --explain", 125, "leave it out, or add --explain");
+  }
+  if (format !== undefined && format !== "json") {
+    throw usageError(`"${format}" is not a valid --format`, 125, "it is json");
+  }
+  const engine = openEngine({ ...global, warn: (message) => warn(global, message) });
+  const input: RunInput = {
+    engine,
+    request: read.request,
+    options: read.options,
+    streams: chooseStreams(read),
+    fetchImage: (name) => fetchImage(invocation, read, name),
+  };
+  if (explains) return await explain(input, format === "json");
+  if (read.options.tty && read.options.interactive && !await isTerminal(0)) {
+    throw usageError("the input device is not a TTY", 1, "leave out -t, which is for people at a terminal");
+  }
+  const { exitCode } = await runContainer(input);
+  return exitCode;
+}
+
+function createRunContext(): RunContext {
+  return {
+    makeAbsolute: (path) => resolve(path),
+    lookUp: (name) => process.env[name],
+    environment: () =>
+      Object.entries(process.env).flatMap(([name, value]) => value === undefined ? [] : [[name, value]]),
+    readFile: readSmallFile,
+  };
+}
+
+function readSmallFile(path: string): Uint8Array {
+  let bytes: Uint8Array;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "unknown";
+    throw new DugoutError("FILE_UNREADABLE", `Cannot read the file ${quote(path)}: ${code}`, { cause: error });
+  }
+  if (bytes.length > MAX_FILE_BYTES) {
+    throw new DugoutError(
+      "FILE_TOO_LARGE",
+      `Cannot use the file ${quote(path)}: it has more than ${MAX_FILE_BYTES} bytes`,
+    );
+  }
+  return bytes;
+}
+
+/** The caller's own descriptors: what `-a` names, and standard input with `-i`. */
+function chooseStreams({ options: { attach, interactive } }: RunRead): RunInput["streams"] {
+  const isWanted = (stream: "stdin" | "stdout" | "stderr"): boolean => attach === undefined || attach.includes(stream);
+  return {
+    stdin: interactive && isWanted("stdin") ? 0 as Fd : undefined,
+    stdout: isWanted("stdout") ? 1 as Fd : undefined,
+    stderr: isWanted("stderr") ? 2 as Fd : undefined,
+  };
+}
+
+/** Pulls what is missing; its progress goes to standard error, since standard output is the container's. */
+async function fetchImage({ global }: Invocation, { options }: RunRead, name: string): Promise<void> {
+  const { pullWithProgress } = await import("../pull_with_progress.ts");
+  await pullWithProgress({
+    global,
+    name,
+    platform: options.platform,
+    tlsVerify: options.tlsVerify,
+    isQuiet: options.quiet,
+    isForRun: true,
+    fd: 2,
+  });
+}
+
+async function isTerminal(fd: number): Promise<boolean> {
+  return (await import("#linux/terminal.ts")).isTerminal(fd as Fd);
+}
+
+async function explain(input: RunInput, asJson: boolean): Promise<number> {
+  const [{ tape }, { describeTape, printTape }, { writeJson }] = await Promise.all([
+    explainRun(input),
+    import("#tape/print.ts"),
+    import("../template/json.ts"),
+  ]);
+  printOut(asJson ? writeJson(describeTape(tape), { indent: 2 }) + "\n" : printTape(tape).join("\n") + "\n");
+  return 0;
+}
