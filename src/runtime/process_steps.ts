@@ -12,6 +12,7 @@ import {
   PR_SET_NO_NEW_PRIVS,
 } from "#linux/prctl.ts";
 import { SECCOMP_SET_MODE_FILTER } from "#linux/seccomp_call.ts";
+import { packList } from "#tape/pack.ts";
 import { compute, jumpTo, operate, type Step, step } from "#tape/step.ts";
 
 /** The id of the step that executes the container's program: its failure is exit code 126 or 127. */
@@ -41,8 +42,9 @@ export function userSteps(uid: number, gid: number, groups: readonly number[] | 
   const hints = { EINVAL: "the id is outside of the range that this user namespace maps" };
   const steps: Step[] = [step("prctl", [PR_SET_KEEPCAPS, 1, 0, 0, 0], "keep capabilities over", "the change of user")];
   if (groups !== undefined) {
-    const list = new Uint8Array(new Uint32Array(groups).buffer);
-    steps.push(step("setgroups", [groups.length, list], "set groups", groups.join(",") || "none", { hints }));
+    steps.push(
+      step("setgroups", [groups.length, packList("id", groups)], "set groups", groups.join(",") || "none", { hints }),
+    );
   }
   steps.push(
     step("setresgid", [gid, gid, gid], "become group", String(gid), { hints }),

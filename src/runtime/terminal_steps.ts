@@ -10,6 +10,7 @@ import {
 } from "#linux/file.ts";
 import { TIOCGPTPEER, TIOCSCTTY, TIOCSPTLCK, TIOCSWINSZ } from "#linux/ioctl.ts";
 import { MOVE_MOUNT_F_EMPTY_PATH, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE } from "#linux/mount.ts";
+import { packStruct } from "#tape/pack.ts";
 import { operate, type Step, step } from "#tape/step.ts";
 import { CONSOLE_FD } from "./setup.ts";
 import { openHow } from "./target_steps.ts";
@@ -19,7 +20,7 @@ const SCM_RIGHTS = 1;
 
 /** `struct winsize`: rows, columns, and pixels that nobody uses; u16 each. */
 export function winsize(rows: number, columns: number): Uint8Array {
-  return new Uint8Array(new Uint16Array([rows, columns, 0, 0]).buffer);
+  return packStruct("winsize", { ws_row: rows, ws_col: columns });
 }
 
 /**
