@@ -168,7 +168,9 @@ export function prepareContainer(input: PrepareInput): Prepared {
     mounts: withoutCovered(mounts),
     existing: fs.existsSync,
   });
-  const layers = root.rootfs.kind === "directory" ? root.lowers : [directory.upper, ...root.lowers];
+  const layers = root.rootfs.kind === "directory" || root.rootfs.kind === "tree"
+    ? root.lowers
+    : [directory.upper, ...root.lowers];
   const filter = planSeccomp({
     arch: HOST_ARCH,
     profile: request.privileged && request.security.seccomp === "default" ? "unconfined" : request.security.seccomp,

@@ -13,6 +13,7 @@ import type { RootfsPlan } from "#runtime/setup.ts";
 import type { ResolvedUser } from "#runtime/users.ts";
 import type { ContainerDirectory } from "./container_directory.ts";
 import type { Engine } from "./engine.ts";
+import { hasMountBelow, planHostTree, readMountPoints } from "./host_tree.ts";
 import { checkHasLayers, ensureLayers, openLayerStore } from "./layers.ts";
 import type { chooseUser, RootSource } from "./prepare.ts";
 
@@ -86,11 +87,18 @@ function openDirectoryRoot(input: RootInput, rootfs: NonNullable<RunOptions["roo
   const lowers = [rootfs.path];
   const { map, user } = input.chooseUser(engine, request, { lowers, config: {} });
   const plan = rootfs.overlay
-    ? overlayOn(lowers, directory, input.options.rm)
+    ? overlayOnDirectory(rootfs.path, directory)
     : { kind: "directory" as const, path: rootfs.path };
   return { root: { config: {}, lowers, rootfs: plan }, map, user };
 }
 
 function overlayOn(lowers: readonly string[], directory: ContainerDirectory, volatile: boolean): RootfsPlan {
   return { kind: "overlay", lowers, upper: directory.upper, work: directory.work, merged: directory.merged, volatile };
+}
+
+/** A directory of the host under an overlay that is thrown away; taken apart where something is mounted in it. */
+function overlayOnDirectory(path: string, directory: ContainerDirectory): RootfsPlan {
+  const mountPoints = readMountPoints();
+  if (!hasMountBelow(path, mountPoints)) return overlayOn([path], directory, true);
+  return { kind: "tree", parts: planHostTree(path, mountPoints, directory), merged: directory.merged };
 }

@@ -25,6 +25,7 @@ import {
 } from "./container_directory.ts";
 import type { Engine } from "./engine.ts";
 import { followForeground, type ForegroundOptions } from "./foreground.ts";
+import { makeTreeDirectories } from "./host_tree.ts";
 import { isNoexec } from "./paths.ts";
 import {
   APT_FILE,
@@ -106,6 +107,11 @@ export async function runContainer(input: RunInput): Promise<RunResult> {
   const wantedName = options.name === undefined ? undefined : checkContainerName(options.name);
   const plan = await planRun(input);
   const { directory, user } = plan;
+  if (request.network.kind === "default") {
+    engine.warn(
+      "this version has no network of its own yet: the container shares this machine's (say --network host or none to choose)",
+    );
+  }
   if (isNoexec(engine.dataRoot)) {
     throw new DugoutError(
       "STORE_NOEXEC",
@@ -125,6 +131,7 @@ export async function runContainer(input: RunInput): Promise<RunResult> {
   try {
     if (options.cidfile !== undefined) writeNewFile(options.cidfile, directory.id, "--cidfile");
     makeContainerDirectory(directory, rootMode(plan.root));
+    if (plan.root.rootfs.kind === "tree") makeTreeDirectories(plan.root.rootfs.parts);
     stdioFds = options.tty ? undefined : openStdio(input.streams, user.uid);
     const stdio: StdioPlan = stdioFds === undefined
       ? { kind: "terminal" }

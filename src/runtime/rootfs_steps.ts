@@ -1,8 +1,8 @@
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH, O_RDWR } from "#linux/file.ts";
-import { MNT_DETACH } from "#linux/mount.ts";
+import { MNT_DETACH, MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH } from "#linux/mount.ts";
 import { type Step, step } from "#tape/step.ts";
-import { place } from "./mount_steps.ts";
-import type { RootfsPlan } from "./setup.ts";
+import { attachSteps, bindSteps, fileSystemSteps, place } from "./mount_steps.ts";
+import type { RootfsPlan, TreePart } from "./setup.ts";
 import { ROOT } from "./target_steps.ts";
 
 const DIRECTORY = O_PATH | O_DIRECTORY | O_CLOEXEC;
@@ -26,9 +26,11 @@ export function rootfsSteps(rootfs: RootfsPlan): Step[] {
         step("move_mount", [{ result: "root tree" }, "", { result: "root place" }, "", 0x44], "mount at", rootfs.path),
         step("openat", [AT_FDCWD, rootfs.path, DIRECTORY, 0], "open", rootfs.path, { id: ROOT }),
       ];
+    case "tree":
+      return treeSteps(rootfs.parts, rootfs.merged);
     case "overlay":
       return [
-        ...overlaySteps(rootfs),
+        ...overlaySteps({ ...rootfs, id: "layer" }),
         step("openat", [AT_FDCWD, rootfs.merged, DIRECTORY, 0], "open", rootfs.merged, { id: ROOT }),
       ];
     case "fuse-overlayfs":
@@ -38,7 +40,61 @@ export function rootfsSteps(rootfs: RootfsPlan): Step[] {
   }
 }
 
-function overlaySteps(rootfs: RootfsPlan & { kind: "overlay" }): Step[] {
+/** The parts in their order, parents first, on a small file system in memory. */
+function treeSteps(parts: readonly TreePart[], merged: string): Step[] {
+  return [
+    ...fileSystemSteps("tree", "tmpfs", [["mode", "755"], ["size", "1m"]], 0, merged),
+    step("openat", [AT_FDCWD, merged, DIRECTORY, 0], "open", merged, { id: "tree place" }),
+    step(
+      "move_mount",
+      [{ result: "tree" }, "", { result: "tree place" }, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH],
+      "mount at",
+      merged,
+    ),
+    step("openat", [AT_FDCWD, merged, DIRECTORY, 0], "open", merged, { id: ROOT }),
+    ...parts.flatMap((part, index) => partSteps(part, `part ${index}`, merged)),
+  ];
+}
+
+function partSteps(part: TreePart, id: string, merged: string): Step[] {
+  const name = part.path.replace(/^\/+/, "");
+  switch (part.kind) {
+    case "directory":
+      return [step("mkdirat", [{ result: ROOT }, name, 0o755], "make directory", part.path)];
+    case "link":
+      return [step("symlinkat", [part.target, { result: ROOT }, name], "link", part.path)];
+    case "file":
+      return [
+        ...bindSteps(id, part.source, undefined, {
+          recursive: false,
+          set: 0,
+          recursiveAttributes: false,
+          propagation: undefined,
+        }),
+        ...attachSteps(id, { path: part.path, make: "file" }),
+      ];
+    case "overlay":
+      return [
+        step("mkdirat", [{ result: ROOT }, name, 0o755], "make directory", part.path),
+        ...overlaySteps({ ...part, id, lowers: [part.lower], merged: `${merged}/${name}`, volatile: true }),
+      ];
+    default:
+      throw new Error(`Unknown part of a tree ${part satisfies never}`);
+  }
+}
+
+/** One overlay to mount. */
+interface OverlayMount {
+  /** Prefix of its steps' ids. */
+  readonly id: string;
+  readonly lowers: readonly string[];
+  readonly upper: string;
+  readonly work: string;
+  readonly merged: string;
+  readonly volatile: boolean;
+}
+
+function overlaySteps(rootfs: OverlayMount): Step[] {
   if (rootfs.lowers.length > MOST_LOWERS) {
     throw new RangeError(`Image has ${rootfs.lowers.length} layers, overlayfs takes ${MOST_LOWERS}`);
   }
@@ -50,9 +106,9 @@ function overlaySteps(rootfs: RootfsPlan & { kind: "overlay" }): Step[] {
   }`;
   return [
     ...directories.flatMap((path, index) => [
-      step("openat", [AT_FDCWD, path, DIRECTORY, 0], "open layer", path, { id: `layer ${index}` }),
-      step("dup3", [{ result: `layer ${index}` }, FIRST_LOWER_FD + index, O_CLOEXEC], "number layer", path),
-      step("close", [{ result: `layer ${index}` }], "close layer", path),
+      step("openat", [AT_FDCWD, path, DIRECTORY, 0], "open layer", path, { id: `${rootfs.id} ${index}` }),
+      step("dup3", [{ result: `${rootfs.id} ${index}` }, FIRST_LOWER_FD + index, O_CLOEXEC], "number layer", path),
+      step("close", [{ result: `${rootfs.id} ${index}` }], "close layer", path),
     ]),
     step("mount", ["overlay", rootfs.merged, "overlay", 0, options], "mount overlay at", rootfs.merged, {
       hints: {

@@ -28,7 +28,25 @@ export type RootfsPlan =
     readonly work: string;
     readonly merged: string;
   }
-  | { readonly kind: "directory"; readonly path: string };
+  | { readonly kind: "directory"; readonly path: string }
+  /** A file system in memory with parts of a tree of the host on it, each under an overlay: see {@linkcode TreePart}. */
+  | { readonly kind: "tree"; readonly parts: readonly TreePart[]; readonly merged: string };
+
+/**
+ * A part of a tree of the host. overlayfs in a user namespace cannot take a directory below which something is mounted
+ * (the mount is locked there), so such a directory is taken apart.
+ */
+export type TreePart =
+  | {
+    readonly kind: "overlay";
+    readonly path: string;
+    readonly lower: string;
+    readonly upper: string;
+    readonly work: string;
+  }
+  | { readonly kind: "directory"; readonly path: string }
+  | { readonly kind: "file"; readonly path: string; readonly source: string }
+  | { readonly kind: "link"; readonly path: string; readonly target: string };
 
 /** What this machine's kernel can do, as far as a tape depends on it. */
 export interface HostFeatures {
