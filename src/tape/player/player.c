@@ -1,7 +1,7 @@
 /*
  * The player: plays a tape, a list of system calls that somebody else has computed.
  *
- * It is the only native code of the project, freestanding and static, so that nothing of the engine (its memory, its
+ * It is the only native code of the engine, freestanding and static, so that nothing of the rest (its memory, its
  * binary, its threads) is in the processes that set up a container. It maps the tape from descriptor 3 at BASE,
  * privately, and goes through its records. On a failure it writes {record, errno} to the error descriptor and exits.
  *
