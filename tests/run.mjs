@@ -104,6 +104,7 @@ function enter({ argv, user }) {
     LANG: "C.UTF-8",
     NO_COLOR: "1",
     XDG_RUNTIME_DIR: `/run/user/${uid}`,
+    TMPDIR: results,
   };
   return { argv: ["setpriv", `--reuid=${uid}`, `--regid=${gid}`, "--init-groups", "--", ...argv], env };
 }

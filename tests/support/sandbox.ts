@@ -53,6 +53,8 @@ type Opened = { sandbox: Sandbox; group: TestGroup | undefined; before: Outside 
 /** What a test must leave as it was, outside of its sandbox. */
 type Outside = { canary: string[]; mounts: string[]; shared: string[] };
 
+/** Other tests run at the same time, in sandboxes of their own; and podman keeps a directory. */
+const OTHERS = /^(?:dt-|dugout-tests?[.-]|containers-user-|podman-run-)/;
 const SHARED_PLACES = ["/", "/tmp", "/var/tmp", "/dev/shm"];
 
 /** Makes a sandbox, gives it to `work`, and checks afterwards that nothing was left behind or touched. */
@@ -146,8 +148,7 @@ function lookOutside({ canary, user }: Sandbox): Outside {
   for (const place of SHARED_PLACES) {
     for (const name of existsSync(place) ? readdirSync(place) : []) {
       const path = join(place, name);
-      // other tests run at the same time, in sandboxes of their own
-      if (!name.startsWith("dt-") && lstatSync(path, { throwIfNoEntry: false })?.uid === user.uid) shared.push(path);
+      if (!OTHERS.test(name) && lstatSync(path, { throwIfNoEntry: false })?.uid === user.uid) shared.push(path);
     }
   }
   return { canary: listTree(canary), mounts, shared };
