@@ -1,14 +1,16 @@
-import { dataRootPath } from "#engine/paths.ts";
+import { type Engine, openEngine } from "#engine/engine.ts";
+import { containersOf, openLayerShelf, unpackedBytes } from "#engine/layer_shelf.ts";
+import type { LayerShelf } from "#image/collect.ts";
+import type { ImageUser } from "#image/remove.ts";
 import type { Digest } from "#oci/digest.ts";
 import { escapeText } from "#oci/text.ts";
-import { type LayerShelf, NO_LAYERS } from "#image/collect.ts";
-import type { ImageUser } from "#image/remove.ts";
-import { type ContentStore, openContentStore } from "#storage/content.ts";
+import type { ContentStore } from "#storage/content.ts";
 import type { GlobalOptions } from "./invocation.ts";
 import { printError } from "./output.ts";
 
 /** What commands on images work with. */
 export interface ImageContext {
+  engine: Engine;
   store: ContentStore;
   /** The unpacked size of a layer, where it is known. */
   layerBytes: (diffId: Digest) => number | undefined;
@@ -17,14 +19,15 @@ export interface ImageContext {
   usersOf: (imageId: Digest) => readonly ImageUser[];
 }
 
-/** Opens the store that the global options name. @throws {DugoutError} When it cannot be used. */
+/** Opens the engine that the global options name. @throws {DugoutError} When it cannot be used. */
 export function openImageContext(global: GlobalOptions): ImageContext {
-  const root = dataRootPath({ root: global.root, run: global.run, env: process.env, uid: process.getuid?.() ?? 0 });
+  const engine = openEngine({ ...global, warn: (message) => warn(global, message) });
   return {
-    store: openContentStore(root),
-    layerBytes: () => undefined,
-    shelf: NO_LAYERS,
-    usersOf: () => [],
+    engine,
+    store: engine.store,
+    layerBytes: (diffId) => unpackedBytes(engine, diffId),
+    shelf: openLayerShelf(engine),
+    usersOf: (imageId) => containersOf(engine, imageId),
   };
 }
 

@@ -20,6 +20,7 @@ const LOADERS: ReadonlyMap<string, () => Promise<CommandFunction>> = new Map<str
   ["run", async () => (await import("./commands/run.ts")).runRun],
   ["save", async () => (await import("./commands/archives.ts")).runSave],
   ["search", async () => (await import("./commands/search.ts")).runSearch],
+  ["version", async () => (await import("./commands/version.ts")).runVersion],
   ["tag", async () => (await import("./commands/tag.ts")).runTag],
 ]);
 

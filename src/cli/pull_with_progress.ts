@@ -1,4 +1,5 @@
-import { pullAllTags, type PullEvent, type PullHost, pullImage, type PullResult } from "#image/pull.ts";
+import { openRegistries, pullHost } from "#engine/pull.ts";
+import { pullAllTags, type PullEvent, pullImage, type PullResult } from "#image/pull.ts";
 import { digestHex } from "#oci/digest.ts";
 import type { Platform } from "#oci/platform.ts";
 import { familiarReference, formatReference, parseTypedReference, type Reference } from "#oci/reference.ts";
@@ -7,7 +8,6 @@ import { openImageContext } from "./context.ts";
 import type { GlobalOptions } from "./invocation.ts";
 import { printError, writeAll } from "./output.ts";
 import { createProgress, type Progress } from "./progress.ts";
-import { openRegistries } from "./registry.ts";
 
 export interface PullWish {
   global: GlobalOptions;
@@ -27,16 +27,11 @@ export interface PullWish {
 /** Pulls an image, and shows how it goes as docker does. @returns What was pulled. */
 export async function pullWithProgress(wish: PullWish): Promise<readonly PullResult[]> {
   const { global, name, platform, allTags, isQuiet } = wish;
-  const context = openImageContext(global);
-  using access = await openRegistries(global, wish.tlsVerify);
+  const { engine } = openImageContext(global);
+  using access = await openRegistries(engine, { tlsVerify: wish.tlsVerify });
   const progress = isQuiet ? undefined : createProgress(openScreen(wish.fd));
   if (progress !== undefined) tellBeginning(progress, wish);
-  const host: PullHost = {
-    store: context.store,
-    access,
-    nowMs: Date.now,
-    onEvent: (event) => tellEvent(progress, event),
-  };
+  const host = pullHost(engine, access, { platform, onEvent: (event) => tellEvent(progress, event) });
   try {
     if (allTags === true) return await pullAllTags(host, { name, platform });
     return [await pullImage(host, { name, platform })];

@@ -9,7 +9,13 @@ import { humanDuration } from "../format/units.ts";
 import { type Outcome, runDugout } from "../testing.ts";
 
 function run(test: TestStore, line: string | readonly string[], input = ""): Outcome {
-  return runDugout(["--root", test.root, ...(typeof line === "string" ? line.split(" ") : line)], { input });
+  return runDugout([
+    "--root",
+    test.root,
+    "--run",
+    `${test.root}-run`,
+    ...(typeof line === "string" ? line.split(" ") : line),
+  ], { input });
 }
 
 const DAY_MS = 86_400_000;

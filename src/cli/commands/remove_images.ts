@@ -1,3 +1,4 @@
+import { sweepLayerStores } from "#engine/layer_shelf.ts";
 import { parseImageFilters, PRUNE_FILTERS } from "#image/filter.ts";
 import { pruneImages } from "#image/prune.ts";
 import { removeImage, type RemoveRecord } from "#image/remove.ts";
@@ -30,7 +31,7 @@ export async function runRemoveImages({ options, args, global }: Invocation): Pr
 
 /** `dugout image prune` */
 export async function runPruneImages({ options, global }: Invocation): Promise<number> {
-  const { store, shelf, usersOf } = openImageContext(global);
+  const { engine, store, shelf, usersOf } = openImageContext(global);
   const all = hasSwitch(options, "all");
   const nowMs = Date.now();
   const filter = parseImageFilters(listOption(options, "filter"), PRUNE_FILTERS, nowMs);
@@ -40,6 +41,7 @@ export async function runPruneImages({ options, global }: Invocation): Promise<n
   }
   const isUsed = (id: Parameters<typeof usersOf>[0]): boolean => usersOf(id).length > 0;
   const { records, freedBytes } = await pruneImages(store, { nowMs, all, filter, isUsed, shelf });
+  await sweepLayerStores(engine);
   if (records.length > 0) {
     const lines = records.map((record) => describeRecord(record, "untagged", "deleted")).join("");
     printOut(`Deleted Images:\n${lines}\n`);

@@ -26,13 +26,26 @@ export function describeVersion({ kernel, runtime }: { kernel: string; runtime: 
   const { os, architecture } = hostPlatform();
   const common = { Os: os, Arch: architecture };
   return {
-    Client: { Version: VERSION, ApiVersion: API_VERSION, DefaultAPIVersion: API_VERSION, Runtime: runtime, ...common, Context: "default" },
+    Client: {
+      Version: VERSION,
+      ApiVersion: API_VERSION,
+      DefaultAPIVersion: API_VERSION,
+      Runtime: runtime,
+      ...common,
+      Context: "default",
+    },
     Server: {
       Platform: { Name: "dugout" },
       Components: [{
         Name: "Engine",
         Version: VERSION,
-        Details: { ApiVersion: API_VERSION, MinAPIVersion: MIN_API_VERSION, KernelVersion: kernel, Runtime: runtime, ...common },
+        Details: {
+          ApiVersion: API_VERSION,
+          MinAPIVersion: MIN_API_VERSION,
+          KernelVersion: kernel,
+          Runtime: runtime,
+          ...common,
+        },
       }],
       Version: VERSION,
       ApiVersion: API_VERSION,
