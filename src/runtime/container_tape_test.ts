@@ -1,0 +1,124 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import type { IdMap } from "#linux/idmap.ts";
+import type { NamespaceType, RuntimeSpec } from "#oci/runtime_spec.ts";
+import { kindsOf } from "#tape/calls.ts";
+import { encodeTape } from "#tape/encode.ts";
+import { OPERATIONS } from "#tape/layout.ts";
+import { printTape } from "#tape/print.ts";
+import { findUnsetResults } from "#tape/unset.ts";
+import { planContainer } from "./container.ts";
+import type { ContainerSetup } from "./setup.ts";
+
+const NAMESPACES: readonly NamespaceType[] = ["user", "mount", "pid", "ipc", "uts", "network", "cgroup"];
+
+const SPEC: RuntimeSpec = {
+  ociVersion: "1.2.0",
+  hostname: "web",
+  domainname: "example",
+  root: { path: "rootfs", readonly: true },
+  process: {
+    terminal: false,
+    args: ["sh", "-c", "echo hi"],
+    cwd: "/srv/app",
+    env: ["PATH=/usr/bin:/bin", "TOKEN=s3cret"],
+    user: { uid: 1000, gid: 1000, additionalGids: [1000, 5] },
+    capabilities: { bounding: ["CAP_CHOWN"], permitted: ["CAP_CHOWN"], effective: ["CAP_CHOWN"] },
+    rlimits: [{ type: "RLIMIT_NOFILE", soft: 1024n, hard: 4096n }],
+    noNewPrivileges: true,
+    oomScoreAdj: 100,
+  },
+  mounts: [
+    { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
+    { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["size=65536k"] },
+    { destination: "/dev/pts", type: "devpts", source: "devpts", options: ["nosuid", "newinstance", "ptmxmode=0666"] },
+    { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "ro"] },
+    { destination: "/tmp/a b", type: "tmpfs", source: "tmpfs", options: ["size=1m"] },
+    { destination: "/data", type: "bind", source: "/home/me/data", options: ["rbind", "rro", "rslave"] },
+  ],
+  linux: {
+    namespaces: NAMESPACES.map((type) => ({ type })),
+    maskedPaths: ["/proc/kcore", "/proc/acpi"],
+    readonlyPaths: ["/proc/sys"],
+    sysctl: new Map([["net.ipv4.ip_unprivileged_port_start", "0"]]),
+  },
+};
+
+const RANGE: IdMap["uid"] = [{ inside: 0, outside: 1000, count: 1 }, { inside: 1, outside: 100000, count: 65536 }];
+const SINGLE: IdMap["uid"] = [{ inside: 0, outside: 1000, count: 1 }];
+
+const SETUP: ContainerSetup = {
+  spec: SPEC,
+  rootfs: {
+    kind: "overlay",
+    lowers: ["/store/b", "/store/a"],
+    upper: "/c/upper",
+    work: "/c/work",
+    merged: "/c/merged",
+    volatile: true,
+  },
+  map: { uid: RANGE, gid: RANGE },
+  host: { mountSetattr: true, landlockAbi: 6, lastCapability: 40 },
+  stdio: { kind: "inherit", relays: [] },
+  init: false,
+  filter: { program: new Uint8Array(16), flags: 4 },
+  keepGroups: false,
+  deathSignal: 9,
+  resolve: (path) => path,
+  lockedFlags: () => 2,
+  sourceKind: () => "directory",
+};
+
+function withNamespaces(namespaces: readonly { type: NamespaceType; path?: string }[]): RuntimeSpec {
+  return { ...SPEC, linux: { ...SPEC.linux, namespaces: [...namespaces] } };
+}
+
+/** Setups that differ in what changes the tape's shape. */
+const SETUPS: Readonly<Record<string, ContainerSetup>> = {
+  "plain": SETUP,
+  "terminal and init": { ...SETUP, stdio: { kind: "terminal" }, init: true },
+  "one id": { ...SETUP, map: { uid: SINGLE, gid: SINGLE }, deathSignal: undefined },
+  "streams by relays": { ...SETUP, stdio: { kind: "inherit", relays: [{ from: 0, to: 10 }, { from: 11, to: 1 }] } },
+  "fuse-overlayfs": {
+    ...SETUP,
+    rootfs: {
+      kind: "fuse-overlayfs",
+      program: "/usr/bin/fuse-overlayfs",
+      lowers: ["/store/a"],
+      upper: "/c/upper",
+      work: "/c/work",
+      merged: "/c/merged",
+    },
+  },
+  "a directory on an old kernel": {
+    ...SETUP,
+    rootfs: { kind: "directory", path: "/c/rootfs" },
+    host: { mountSetattr: false, landlockAbi: 0, lastCapability: 39 },
+    filter: undefined,
+  },
+  "namespaces of the host": { ...SETUP, spec: withNamespaces([{ type: "user" }, { type: "mount" }]), keepGroups: true },
+  "namespaces of another container": {
+    ...SETUP,
+    spec: withNamespaces(
+      NAMESPACES.map((type) => (type === "mount" ? { type } : { type, path: `/proc/7/ns/${type}` })),
+    ),
+  },
+};
+
+for (const [name, setup] of Object.entries(SETUPS)) {
+  test(`a container's tape (${name}) has a meaning: it is encoded, printed, and uses no result that is not there`, () => {
+    const tape = planContainer(setup);
+    encodeTape(tape, "x86_64");
+    encodeTape(tape, "aarch64");
+    assert.deepEqual(findUnsetResults(tape), []);
+    const lines = printTape(tape);
+    assert.equal(lines.length, tape.steps.length);
+    assert.ok(!lines.join("\n").includes("s3cret"));
+    for (const { call, args, label } of tape.steps) {
+      assert.ok(label !== "", `a ${call} without a label`);
+      const known = kindsOf(call, (index) => typeof args[index] === "number" ? BigInt(args[index]) : undefined).length;
+      const isOperation = (OPERATIONS as readonly string[]).includes(call);
+      assert.ok(isOperation || known >= args.length || call === "prctl", `${call} is not in the printer's table`);
+    }
+  });
+}
