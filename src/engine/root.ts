@@ -9,6 +9,8 @@ import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
 import type { RunOptions, RunRequest } from "#docker/run_request.ts";
 import { findImage, type FoundImage } from "#image/find.ts";
+import { ensureHelloImage } from "#image/hello/ensure.ts";
+import { isHelloName } from "#image/hello/name.ts";
 import type { RootfsPlan } from "#runtime/setup.ts";
 import type { ResolvedUser } from "#runtime/users.ts";
 import type { ContainerDirectory } from "./container_directory.ts";
@@ -61,8 +63,12 @@ async function getImage({ engine, request, options, fetchImage }: RootInput): Pr
   const text = request.image ?? "";
   const find = () =>
     findImage(engine.store, text, options.platform === undefined ? {} : { platform: options.platform });
-  let found = options.pull === "always" ? undefined : find();
-  if (found === undefined && options.pull !== "never" && fetchImage !== undefined) {
+  const isEmbedded = isHelloName(text);
+  let found = options.pull === "always" && !isEmbedded ? undefined : find();
+  if (found === undefined && isEmbedded) {
+    await ensureHelloImage(engine.store);
+    found = find();
+  } else if (found === undefined && options.pull !== "never" && fetchImage !== undefined) {
     await fetchImage(text);
     found = find();
   }

@@ -18,6 +18,7 @@ import { quote } from "#oci/text.ts";
 import type { ContentStore } from "#storage/content.ts";
 import { type ImageName, listNames, readName } from "#storage/names.ts";
 import { type ImageContent, walkTarget } from "./closure.ts";
+import { HELLO_REFERENCE, isHelloName } from "./hello/name.ts";
 import { type Image, listImages, problemOf, shortId } from "./list.ts";
 
 /** What a text leads to. */
@@ -63,6 +64,7 @@ function findByName(store: ContentStore, text: string, candidates: readonly Refe
   const references = [...candidates, completeReference(typed)];
   // what podman builds and what podman's archives hold; a short name may mean it
   if (typed.domain === undefined) references.push(completeReference({ ...typed, domain: "localhost" }));
+  if (isHelloName(text)) references.push(HELLO_REFERENCE);
   for (const reference of references) {
     const name = reference.digest === undefined
       ? readName(store, formatReference(reference))
