@@ -75,8 +75,6 @@ interface Draft extends RunRead {
   readonly endpoints: EndpointRequest[];
   /** `--ip`, `--network-alias` and others, which belong to the first network. */
   readonly endpointChanges: ((endpoint: EndpointRequest) => void)[];
-  rootfsText: string | undefined;
-  rootfsIsOperand: boolean;
 }
 
 /** Takes one value of a flag: `true` and `false` as text for a switch. */
@@ -131,12 +129,7 @@ const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ["platform", ({ options }, value) => void (options.platform = value === "" ? undefined : parsePlatform(value))],
   ["quiet", ({ options }, value, flag) => void (options.quiet = readSwitch(value, flag))],
   ["tls-verify", ({ options }, value, flag) => void (options.tlsVerify = readSwitch(value, flag))],
-  ["rootfs", (draft, value) => {
-    // as a switch it makes the first operand the directory
-    const on = parseBoolean(value);
-    draft.rootfsIsOperand = on === true;
-    draft.rootfsText = on === undefined ? value : undefined;
-  }],
+  ["rootfs", (draft, value) => void (draft.options.rootfs = names.parseRootfs(value, draft.context.makeAbsolute))],
 
   // the process
   ["entrypoint", ({ request }, value, flag) => {
@@ -257,7 +250,7 @@ export function isRunFlag(flag: string): boolean {
 /**
  * Reads a run.
  * @param flags What was given, and nothing else: a flag that has its default is not there.
- * @param operands The image, or with `--rootfs` as a switch the directory, then the command.
+ * @param operands The image (none with `--rootfs`), then the command.
  * @throws {DugoutError} FLAG_INVALID, FLAG_REFUSED, FLAG_CONFLICT, ENV_TOO_LONG, LIST_FILE_INVALID, USAGE, and what
  *   `context.readFile` throws.
  */
@@ -277,8 +270,6 @@ export function readRun(flags: FlagValues, operands: readonly string[], context:
     tmpfs: [],
     endpoints: [],
     endpointChanges: [],
-    rootfsText: undefined,
-    rootfsIsOperand: false,
   };
   for (const [flag, value] of flags) {
     const reader = READERS.get(flag);
@@ -299,12 +290,9 @@ export function readRun(flags: FlagValues, operands: readonly string[], context:
 }
 
 function readOperands(draft: Draft, operands: readonly string[]): void {
-  const { request, options, context } = draft;
+  const { request, options } = draft;
   const rest = [...operands];
-  const rootfs = draft.rootfsText ?? (draft.rootfsIsOperand ? rest.shift() ?? "" : undefined);
-  if (rootfs !== undefined) {
-    options.rootfs = names.parseRootfs(rootfs, context.makeAbsolute);
-  } else {
+  if (options.rootfs === undefined) {
     request.image = rest.shift();
     if (request.image === undefined || request.image === "") {
       throw new DugoutError("USAGE", "Cannot run without an image", {

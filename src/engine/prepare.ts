@@ -264,7 +264,10 @@ function readQuietly(path: string): string {
  * whether they have changed ("Could not switch group").
  */
 function aptFile({ map, root, directory }: PrepareInput): MountSpec[] {
-  if (!isSingle(map) || resolveInLayers(root.lowers, "/etc/apt/apt.conf.d").kind !== "directory") return [];
+  if (
+    !isSingle(map) || root.rootfs.kind === "tree" ||
+    resolveInLayers(root.lowers, "/etc/apt/apt.conf.d").kind !== "directory"
+  ) return [];
   return [bindFile(join(directory.path, APT_FILE.name), `/etc/apt/apt.conf.d/${APT_FILE.name}`)];
 }
 

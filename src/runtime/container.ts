@@ -121,7 +121,7 @@ export function planContainer(setup: ContainerSetup): Tape {
     step("setsid", [], "lead", "a new session"),
     step("umask", [0], "clear", "umask"),
     ...innerNamespaceSteps(setup),
-    ...rootfsSteps(setup.rootfs),
+    ...rootfsSteps(setup.rootfs, { uid: rootOrOnly(setup.map.uid), gid: rootOrOnly(setup.map.gid) }),
     ...mountsSteps(setup),
     ...workingDirectoryTargetSteps(setup, process.cwd),
     ...kernelSettingSteps(setup, process),

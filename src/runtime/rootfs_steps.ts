@@ -16,7 +16,7 @@ const MOST_LOWERS = 200;
  * Mounts the root file system and opens it as the step {@linkcode ROOT}.
  * @throws {RangeError} When there are more layers than overlayfs takes.
  */
-export function rootfsSteps(rootfs: RootfsPlan): Step[] {
+export function rootfsSteps(rootfs: RootfsPlan, owner: { uid: number; gid: number }): Step[] {
   switch (rootfs.kind) {
     case "directory":
       return [
@@ -27,10 +27,10 @@ export function rootfsSteps(rootfs: RootfsPlan): Step[] {
         step("openat", [AT_FDCWD, rootfs.path, DIRECTORY, 0], "open", rootfs.path, { id: ROOT }),
       ];
     case "tree":
-      return treeSteps(rootfs.parts, rootfs.merged);
+      return treeSteps(rootfs.parts, rootfs.merged, owner);
     case "overlay":
       return [
-        ...overlaySteps({ ...rootfs, id: "layer" }),
+        ...overlaySteps({ ...rootfs, id: "layer", owner }),
         step("openat", [AT_FDCWD, rootfs.merged, DIRECTORY, 0], "open", rootfs.merged, { id: ROOT }),
       ];
     case "fuse-overlayfs":
@@ -41,7 +41,7 @@ export function rootfsSteps(rootfs: RootfsPlan): Step[] {
 }
 
 /** The parts in their order, parents first, on a small file system in memory. */
-function treeSteps(parts: readonly TreePart[], merged: string): Step[] {
+function treeSteps(parts: readonly TreePart[], merged: string, owner: OverlayMount["owner"]): Step[] {
   return [
     ...fileSystemSteps("tree", "tmpfs", [["mode", "755"], ["size", "1m"]], 0, merged),
     step("openat", [AT_FDCWD, merged, DIRECTORY, 0], "open", merged, { id: "tree place" }),
@@ -52,11 +52,11 @@ function treeSteps(parts: readonly TreePart[], merged: string): Step[] {
       merged,
     ),
     step("openat", [AT_FDCWD, merged, DIRECTORY, 0], "open", merged, { id: ROOT }),
-    ...parts.flatMap((part, index) => partSteps(part, `part ${index}`, merged)),
+    ...parts.flatMap((part, index) => partSteps(part, `part ${index}`, merged, owner)),
   ];
 }
 
-function partSteps(part: TreePart, id: string, merged: string): Step[] {
+function partSteps(part: TreePart, id: string, merged: string, owner: OverlayMount["owner"]): Step[] {
   const name = part.path.replace(/^\/+/, "");
   switch (part.kind) {
     case "directory":
@@ -76,7 +76,7 @@ function partSteps(part: TreePart, id: string, merged: string): Step[] {
     case "overlay":
       return [
         step("mkdirat", [{ result: ROOT }, name, 0o755], "make directory", part.path),
-        ...overlaySteps({ ...part, id, lowers: [part.lower], merged: `${merged}/${name}`, volatile: true }),
+        ...overlaySteps({ ...part, id, lowers: [part.lower], merged: `${merged}/${name}`, volatile: true, owner }),
       ];
     default:
       throw new Error(`Unknown part of a tree ${part satisfies never}`);
@@ -92,6 +92,8 @@ interface OverlayMount {
   readonly work: string;
   readonly merged: string;
   readonly volatile: boolean;
+  /** Who is root in the container. */
+  readonly owner: { readonly uid: number; readonly gid: number };
 }
 
 function overlaySteps(rootfs: OverlayMount): Step[] {
@@ -105,6 +107,13 @@ function overlaySteps(rootfs: OverlayMount): Step[] {
     rootfs.volatile ? ",volatile" : ""
   }`;
   return [
+    // the upper directory shows as the root: it belongs to root in the container, whoever made it
+    step(
+      "fchownat",
+      [AT_FDCWD, rootfs.upper, rootfs.owner.uid, rootfs.owner.gid, 0],
+      "give to the container's root",
+      rootfs.upper,
+    ),
     ...directories.flatMap((path, index) => [
       step("openat", [AT_FDCWD, path, DIRECTORY, 0], "open layer", path, { id: `${rootfs.id} ${index}` }),
       step("dup3", [{ result: `${rootfs.id} ${index}` }, FIRST_LOWER_FD + index, O_CLOEXEC], "number layer", path),

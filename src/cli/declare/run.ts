@@ -63,8 +63,9 @@ export const RUN_OPTIONS: readonly OptionDeclaration[] = [
   { flags: "--tls-verify", group: IMAGE, summary: "ask the registry for a valid certificate", default: "true" },
   {
     flags: "--rootfs",
+    value: "dir[:O]",
     group: IMAGE,
-    summary: "the first argument is a directory (DIR, or DIR:O for an overlay on it), no image",
+    summary: "a directory instead of an image; with :O what is written is thrown away",
   },
   { flags: "--disable-content-trust", summary: "accepted, no effect", hidden: true },
 
