@@ -27,8 +27,6 @@ const SIGSET_SIZE = 128;
 const SETSIGDEF = 0x04;
 const SETSIGMASK = 0x08;
 const SETSID = 0x80;
-// our copies lie above every number that a child asks for, so that no dup2 overwrites a source of a later one
-const SAFE_FD = 300;
 
 /**
  * Starts a program. Signals are unblocked and back at their defaults in it.
@@ -54,8 +52,10 @@ export function spawn(plan: SpawnPlan): Pid {
 
   const copies: Fd[] = [];
   try {
+    // our copies lie above every number that the child asks for, so that no dup2 overwrites a source of a later one
+    const least = plan.fds.reduce((most, { child }) => Math.max(most, child + 1), 3);
     for (const { child, ours } of plan.fds) {
-      const copy = duplicate(ours, SAFE_FD);
+      const copy = duplicate(ours, least);
       copies.push(copy);
       libcCall("posix_spawn_file_actions_adddup2", addressOf(actions), copy, child);
     }

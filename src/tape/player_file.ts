@@ -16,8 +16,11 @@ import { OsError } from "#linux/errno.ts";
 import { HOST_ARCH } from "#linux/arch.ts";
 import { playerBytes } from "./player.ts";
 
-/** Above every number that a child's descriptors get: it is executed after they have been put in place. */
-const PLAYER_FD = 400;
+/**
+ * Above every number that a child's descriptors get, since it is executed after they have been put in place; and low,
+ * since the hard limit of descriptors may be.
+ */
+const PLAYER_FD = 60;
 const EACCES = -13;
 const X_OK = 1;
 
