@@ -166,24 +166,6 @@ test("a result may be a number that looks like an error", () => {
   assert.equal(play(encode(compute(1), store, load).bytes).exitCode, 0);
 });
 
-/** Runs a command in a pid namespace of its own in which executable memory files are forbidden. */
-function runWithoutExecutableMemory(...command: string[]) {
-  const set = 'echo 2 >/proc/sys/vm/memfd_noexec || exit; exec "$@"';
-  const namespaces = ["--user", "--map-root-user", "--pid", "--fork", "--mount-proc"];
-  return spawnSync("unshare", [...namespaces, "sh", "-c", set, "sh", ...command], { encoding: "utf8" });
-}
-
-const cannotForbid = runWithoutExecutableMemory("true").status === 0
-  ? false
-  : "needs user namespaces, and sysctl vm.memfd_noexec (Linux 6.3)";
-
-test("the player runs from a file where executable memory files are forbidden", { skip: cannotForbid }, () => {
-  const script = fileURLToPath(new URL("../../tests/support/play_hello.ts", import.meta.url).href);
-  const run = process.execPath.endsWith("deno") ? ["run", "-A", "--no-check"] : [];
-  const { status, stdout, stderr } = runWithoutExecutableMemory(process.execPath, ...run, script);
-  assert.deepEqual({ status, stdout }, { status: 0, stdout: "hello\nagain\n" }, stderr);
-});
-
 // --- mutated tapes
 
 const ROUNDS = 300;
