@@ -11,6 +11,7 @@ const LOADERS: ReadonlyMap<string, () => Promise<CommandFunction>> = new Map<str
   ["image prune", async () => (await import("./commands/remove_images.ts")).runPruneImages],
   ["images", async () => (await import("./commands/images.ts")).runImages],
   ["import", async () => (await import("./commands/archives.ts")).runImport],
+  ["info", async () => (await import("./commands/info.ts")).runInfo],
   ["inspect", async () => (await import("./commands/inspect.ts")).runInspect],
   ["load", async () => (await import("./commands/archives.ts")).runLoad],
   ["login", async () => (await import("./commands/login.ts")).runLogin],
