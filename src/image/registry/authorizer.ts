@@ -64,7 +64,7 @@ export class Authorizer {
     const challenge = offered.find(({ scheme, parameters }) => scheme === "bearer" && parameters.has("realm")) ??
       offered.find(({ scheme }) => scheme === "basic");
     if (challenge === undefined) return undefined;
-    this.#challenges.set(endpoint.host, challenge);
+    this.#challenges.set(endpoint.host, withoutScope(challenge));
     const answer = await this.#answer(endpoint, base, challenge, scope, refused, signal);
     return answer === refused ? undefined : answer;
   }
@@ -156,6 +156,14 @@ export class Authorizer {
   challengeOf(endpoint: Endpoint): Challenge | undefined {
     return this.#challenges.get(endpoint.host);
   }
+}
+
+/** The scope of a challenge is that of one request; the next one has its own. */
+function withoutScope(challenge: Challenge): Challenge {
+  return {
+    scheme: challenge.scheme,
+    parameters: new Map([...challenge.parameters].filter(([name]) => name !== "scope")),
+  };
 }
 
 /** Whether an error says that a registry does not know who asks. */

@@ -247,6 +247,36 @@ test("C-038 a token that dies is replaced at any request, once, and the request 
   await server.close();
 });
 
+test("a registry that is known to want tokens is asked with one at once, for the repository in question", async () => {
+  const server: Awaited<ReturnType<typeof startServer>> = await startServer((request, response) => {
+    const scope = new URL(request.url, "http://h").searchParams.get("scope") ?? "";
+    if (request.url.startsWith("/token")) {
+      return answerJson(response, 200, { token: scope.split(":")[1]?.replace("/", "-") });
+    }
+    const repository = /^\/v2\/(.*)\/manifests/.exec(request.url)?.[1] ?? "";
+    if (request.headers["authorization"] === `Bearer ${repository.replace("/", "-")}`) {
+      return serveImage(IMAGE)(request, response);
+    }
+    answer(response, 401, "", {
+      "www-authenticate": `Bearer realm="${server.origin}/token",scope="repository:${repository}:pull"`,
+    });
+  });
+  const { client } = makeTestClient();
+  for (const repository of ["a/b", "c/d"]) {
+    await fetchManifest(client, endpointOf(server.host, repository), { tag: "1" }, "the manifest");
+  }
+  assert.deepEqual(server.log.map(({ url }) => url.split("?")[0]), [
+    "/v2/",
+    "/v2/a/b/manifests/1",
+    "/token",
+    "/v2/a/b/manifests/1",
+    "/token",
+    "/v2/c/d/manifests/1",
+  ]);
+  client.close();
+  await server.close();
+});
+
 test("C-131 the life of a token is counted from when it came, not from issued_at", async () => {
   const server: Awaited<ReturnType<typeof startServer>> = await startServer(
     withTokens(serveImage(IMAGE), ["one"], () => "one", () => `${server.origin}/token`, 300),
@@ -492,6 +522,17 @@ test("A-018 self-signed and wrong-name certificates are refused, a right one is 
   trusting.close();
   strange.close();
   await Promise.all([good.close(), wrong.close()]);
+});
+
+test("authorities come as a bundle of many in one text, as distributions have them", async () => {
+  const { rootCertificates } = await import("node:tls");
+  const server = await startServer(serveImage(IMAGE), { cert: GOOD_CERT, key: GOOD_KEY });
+  const bundle = [...rootCertificates.slice(0, 20), AUTHORITY, ...rootCertificates.slice(20, 40)].join("\n");
+  const { client } = makeTestClient({}, { tlsFiles: () => ({ authorities: [bundle] }) });
+  const fetched = await fetchManifest(client, endpointOf(`reg.test:${server.port}`), { tag: "latest" }, "the manifest");
+  assert.equal(fetched.digest, IMAGE.digest);
+  client.close();
+  await server.close();
 });
 
 test("requests to hosts of the network go through the proxy, https in a tunnel", async () => {
