@@ -15,8 +15,9 @@ import { findImage } from "./find.ts";
 import { listImages, shortId } from "./list.ts";
 import { pruneImages, type PruneOptions } from "./prune.ts";
 import { type ImageUser, removeImage } from "./remove.ts";
+import { removePlatforms } from "./remove_platform.ts";
 import { tagImage } from "./tag.ts";
-import { addTestImage, makeLayer, makeTestShelf, nameTestTarget, NOW, putTestImage } from "./testing.ts";
+import { addTestImage, makeLayer, makeTestShelf, nameTestTarget, NOW, putTestImage, putTestIndex } from "./testing.ts";
 
 const NOBODY = (): ImageUser[] => [];
 const PLAIN = { nowMs: NOW, usersOf: NOBODY, shelf: NO_LAYERS };
@@ -222,4 +223,29 @@ test("filters are told apart by their keys, and others are refused", () => {
   }
   assert.throws(() => parseImageFilters(["before=a"], PRUNE_FILTERS, NOW), { code: "FILTER_INVALID" });
   assert.throws(() => parseImageFilters(["until=soon"], LIST_FILTERS, NOW), { code: "TIME_INVALID" });
+});
+
+test("rmi --platform takes one platform, and leaves the name, the others and what they share", async () => {
+  using t = makeTestStore();
+  const lease = openLease(t.store);
+  const amd = await putTestImage(lease, { layers: ["shared", "amd"] });
+  const arm = await putTestImage(lease, { layers: ["shared", "arm"], config: { architecture: "arm64" } });
+  const index = await putTestIndex(lease, [
+    { ...amd.target, platform: { os: "linux", architecture: "amd64" } },
+    { ...arm.target, platform: { os: "linux", architecture: "arm64" } },
+  ]);
+  await nameTestTarget(lease, "multi", index);
+  lease[Symbol.dispose]();
+  const platform = { os: "linux", architecture: "arm64" };
+  const users: ImageUser[] = [{ id: "c".repeat(64), isRunning: false }];
+  await assert.rejects(removePlatforms(t.store, "multi", [platform], { ...PLAIN, usersOf: () => users }), {
+    code: "IMAGE_IN_USE",
+  });
+  assert.deepEqual((await removePlatforms(t.store, "multi", [platform], PLAIN)).records, [{ deleted: arm.id }]);
+  assert.deepEqual(listImages(t.store).images.map((image) => [image.id, image.names.length]), [[amd.id, 1]]);
+  assert.equal(listBlobs(t.store).length, 5);
+  await assert.rejects(removePlatforms(t.store, "multi", [platform], PLAIN), { code: "IMAGE_UNKNOWN" });
+  await assert.rejects(removePlatforms(t.store, "multi", [{ os: "linux", architecture: "amd64" }], PLAIN), {
+    code: "LAST_PLATFORM",
+  });
 });
