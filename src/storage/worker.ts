@@ -1,0 +1,181 @@
+/**
+ * Work on files whose owners exist only inside of a user namespace. The binary executes itself there, is given a plan as
+ * one JSON document on stdin, and answers with lines of JSON on stdout: progress now and then, the outcome last.
+ *
+ * Each plan is complete: a worker reads no environment, no configuration and no container's files but those it names.
+ *
+ * @module
+ */
+import * as v from "valibot";
+import { OsError } from "#linux/errno.ts";
+import { type Digest, isDigest } from "#oci/digest.ts";
+import { DugoutError } from "#oci/error.ts";
+import { removeLayer, sweepLayers } from "./layers.ts";
+import { removePath } from "./remove_tree.ts";
+import { settleLayers } from "./settle.ts";
+import { unpackLayer, type UnpackResult } from "./unpack.ts";
+import { buildVfsRoot } from "./vfs.ts";
+
+const path = v.pipe(v.string(), v.startsWith("/"));
+const diffId = v.pipe(v.string(), v.check((text) => isDigest(text)), v.transform((text) => text as Digest));
+const ownership = v.picklist(["single", "mapped"]);
+const limit = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
+const limits = v.object({ maxEntries: limit, maxFileBytes: limit, maxTotalBytes: limit, maxRatio: limit });
+
+const PlanSchema = v.variant("kind", [
+  v.object({
+    kind: v.literal("unpack"),
+    layers: path,
+    diffId,
+    blob: path,
+    ownership,
+    limits: v.optional(limits),
+  }),
+  v.object({ kind: v.literal("removeTree"), path }),
+  v.object({ kind: v.literal("removeLayer"), layers: path, diffId }),
+  v.object({ kind: v.literal("sweepLayers"), layers: path }),
+  v.object({ kind: v.literal("settle"), layers: path, diffIds: v.array(diffId) }),
+  v.object({ kind: v.literal("vfsRoot"), layers: path, diffIds: v.array(diffId), target: path }),
+]);
+
+/** What a worker can be asked for. Paths are absolute. */
+export type WorkerPlan = v.InferOutput<typeof PlanSchema>;
+
+/** What each kind of plan answers. */
+export type WorkerValue<Kind extends WorkerPlan["kind"]> = Kind extends "unpack" ? UnpackResult
+  : Kind extends "removeTree" | "removeLayer" ? { removed: boolean }
+  : Kind extends "sweepLayers" ? { removed: number }
+  : Record<string, never>;
+
+/** A line of a worker's output. */
+export type WorkerLine =
+  | { readonly kind: "progress"; readonly doneBytes: number; readonly totalBytes: number }
+  | { readonly kind: "done"; readonly value: unknown }
+  | { readonly kind: "failed"; readonly error: WorkerFailure };
+
+/** An error on its way between processes. */
+export type WorkerFailure = {
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string | undefined;
+  readonly exitCode: number;
+};
+
+/** Does what a plan says, in this process. */
+export async function runWorkerPlan<Plan extends WorkerPlan>(
+  plan: Plan,
+  onProgress?: (doneBytes: number, totalBytes: number) => void,
+  signal?: AbortSignal,
+): Promise<WorkerValue<Plan["kind"]>> {
+  return await runPlan(plan, onProgress, signal) as WorkerValue<Plan["kind"]>;
+}
+
+async function runPlan(
+  plan: WorkerPlan,
+  onProgress?: (doneBytes: number, totalBytes: number) => void,
+  signal?: AbortSignal,
+): Promise<unknown> {
+  switch (plan.kind) {
+    case "unpack":
+      return await unpackLayer(plan, onProgress, signal);
+    case "removeTree":
+      return { removed: removePath(plan.path) };
+    case "removeLayer":
+      return { removed: removeLayer(plan.layers, plan.diffId) };
+    case "sweepLayers":
+      return { removed: sweepLayers(plan.layers) };
+    case "settle":
+      settleLayers(plan.layers, plan.diffIds);
+      return {};
+    case "vfsRoot":
+      buildVfsRoot(plan.layers, plan.diffIds, plan.target);
+      return {};
+    default:
+      throw new Error(`Unknown plan ${plan satisfies never}`);
+  }
+}
+
+/** Progress is told at most so often. */
+const PROGRESS_MS = 100;
+
+/**
+ * The worker's whole life: reads a plan, does it, writes lines.
+ * @returns The exit code: 0, or 1 after a line that says what failed.
+ */
+export async function serveWorker(
+  input: AsyncIterable<Uint8Array>,
+  write: (line: string) => void,
+  nowMs: () => number,
+): Promise<number> {
+  const say = (line: WorkerLine) => write(`${JSON.stringify(line)}\n`);
+  try {
+    const plan = parseWorkerPlan(await readText(input));
+    let lastMs = -Infinity;
+    const value = await runPlan(plan, (doneBytes, totalBytes) => {
+      const ms = nowMs();
+      if (ms - lastMs < PROGRESS_MS) return;
+      lastMs = ms;
+      say({ kind: "progress", doneBytes, totalBytes });
+    });
+    say({ kind: "done", value });
+    return 0;
+  } catch (error) {
+    say({ kind: "failed", error: packError(error) });
+    return 1;
+  }
+}
+
+/** @throws {DugoutError} PLAN_INVALID */
+export function parseWorkerPlan(text: string): WorkerPlan {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new DugoutError("PLAN_INVALID", "Cannot read the worker's plan: it is no JSON", { cause: error });
+  }
+  const parsed = v.safeParse(PlanSchema, value);
+  if (parsed.success) return parsed.output;
+  throw new DugoutError("PLAN_INVALID", `Cannot read the worker's plan: ${parsed.issues[0].message}`);
+}
+
+const MAX_PLAN_BYTES = 16 << 20;
+
+async function readText(input: AsyncIterable<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of input) {
+    text += decoder.decode(chunk, { stream: true });
+    if (text.length > MAX_PLAN_BYTES) {
+      throw new DugoutError("PLAN_INVALID", "Cannot read the worker's plan: it is too long");
+    }
+  }
+  return text + decoder.decode();
+}
+
+/** An error as data. A bug of ours keeps its stack, for the report. */
+export function packError(error: unknown): WorkerFailure {
+  if (error instanceof DugoutError || error instanceof OsError) {
+    const exitCode = error instanceof DugoutError ? error.exitCode : 125;
+    return { code: error.code, message: error.message, hint: error.hint, exitCode };
+  }
+  const message = error instanceof Error ? error.stack ?? error.message : String(error);
+  const code = error instanceof Error && "code" in error && typeof error.code === "string"
+    ? error.code
+    : "WORKER_FAILED";
+  return { code, message, exitCode: 125 };
+}
+
+/** The error again, at the other end. */
+export function unpackError(failure: WorkerFailure): DugoutError {
+  return new DugoutError(failure.code, failure.message, { hint: failure.hint, exitCode: failure.exitCode });
+}
+
+/** A line of a worker's output; undefined for what is none. */
+export function parseWorkerLine(line: string): WorkerLine | undefined {
+  try {
+    const value = JSON.parse(line) as WorkerLine;
+    return value !== null && typeof value === "object" && typeof value.kind === "string" ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
