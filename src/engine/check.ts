@@ -41,7 +41,7 @@ export function judgeMachine(facts: MachineFacts): CheckReport {
     attachment: judgement.attachment,
   });
   const vital = [
-    find("memfd", "programs in memory", judgeMemfd(facts)),
+    find("memfd", "helper program", judgeMemfd(facts)),
     find("user-namespaces", "user namespaces", judgeUserNamespaces(facts)),
     find("namespaces", "namespaces in them", judgeNamespaces(facts)),
     find("store", "place for images", judgeStore(facts.store)),
@@ -67,7 +67,7 @@ export function judgeMachine(facts: MachineFacts): CheckReport {
 const STILL_WORKS = "pull, save, load, inspect and history work all the same";
 
 function judgeMemfd({ memfd, sysctls }: MachineFacts): Judgement {
-  if (memfd.ok) return { status: "ok", detail: "our small helper starts from memory" };
+  if (memfd.ok) return { status: "ok", detail: "it starts" };
   return {
     status: "missing",
     detail: `${showFailure(memfd)}: no container can be set up; ${STILL_WORKS}`,

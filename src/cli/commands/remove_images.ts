@@ -2,6 +2,8 @@ import { sweepLayerStores } from "#engine/layer_shelf.ts";
 import { parseImageFilters, PRUNE_FILTERS } from "#image/filter.ts";
 import { pruneImages } from "#image/prune.ts";
 import { removeImage, type RemoveRecord } from "#image/remove.ts";
+import { removePlatforms } from "#image/remove_platform.ts";
+import { parsePlatform } from "#oci/platform.ts";
 import { escapeText } from "#oci/text.ts";
 import { askYesNo } from "../ask.ts";
 import { openImageContext } from "../context.ts";
@@ -10,17 +12,18 @@ import type { Invocation } from "../invocation.ts";
 import { hasSwitch, listOption } from "../options.ts";
 import { printOut } from "../output.ts";
 import { reportError } from "../report.ts";
-import { notYetError } from "../usage_error.ts";
 
 /** `dugout rmi`: removes what it can, reports the rest, and fails then. */
 export async function runRemoveImages({ options, args, global }: Invocation): Promise<number> {
-  if (listOption(options, "platform").length > 0) throw notYetError("'rmi --platform'");
+  const platforms = listOption(options, "platform").map((text) => parsePlatform(text));
   const { store, shelf, usersOf } = openImageContext(global);
   let exitCode = 0;
   for (const name of args) {
     try {
       const rules = { nowMs: Date.now(), force: hasSwitch(options, "force"), usersOf, shelf };
-      const { records } = await removeImage(store, name, rules);
+      const { records } = platforms.length === 0
+        ? await removeImage(store, name, rules)
+        : await removePlatforms(store, name, platforms, rules);
       printOut(records.map((record) => describeRecord(record, "Untagged", "Deleted")).join(""));
     } catch (error) {
       exitCode = reportError(error, { failureExitCode: 1, debug: global.debug });
