@@ -36,7 +36,7 @@ for user in alice bob; do
   check $user images "0 *busybox*" $dugout images
   check $user run '0 0 in' $dugout run --rm --network none $image sh -c 'echo $(id -u) in'
   check $user 'exit code' '7 ' $dugout run --rm --network none $image sh -c 'exit 7'
-  check $user 'signal' '137 ' $dugout run --rm --network none $image sh -c 'kill -9 $$'
+  check $user 'signal' '137 ' $dugout run --rm --network none $image sh -c '(sh -c "kill -9 \$\$"); exit $?'
   check $user 'not found' '127 ' $dugout run --rm --network none $image no-such-program
   check $user stdin '0 through' sh -c 'echo through | "$@"' sh $dugout run --rm -i --network none $image cat
   check $user write '0 gone new' $dugout run --rm --network none $image sh -c 'rm /etc/hostname /bin/vi && mkdir -p /opt/x && mv /opt /opt2 && test ! -e /bin/vi && echo new >/root/f && echo gone $(cat /root/f)'

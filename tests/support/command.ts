@@ -25,6 +25,9 @@ const SIGNALS: Record<string, number> = {
 /** At most this much of each stream is kept; a test that wants more writes to a file. */
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
+/** How long streams may stay open when the program that had them has ended. */
+const PATIENCE_MS = 3_000;
+
 /** Runs a program to its end and collects what it wrote. Never throws for an exit code. */
 export function runCommand(argv: readonly string[], options: CommandOptions = {}): Promise<Result> {
   const { input = "", env = {}, cwd = "/", timeoutMs = 60_000 } = options;
@@ -34,10 +37,12 @@ export function runCommand(argv: readonly string[], options: CommandOptions = {}
     const started = performance.now();
     const child = spawn(program, args, { env, cwd, stdio: "pipe", detached: true });
     const streams = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] };
-    let timedOut = false;
+    const stdoutBytes = () => Buffer.concat(streams.stdout);
+    const stderr = () => Buffer.concat(streams.stderr).toString();
     const timer = setTimeout(() => {
-      timedOut = true;
       if (child.pid !== undefined) killGroup(child.pid);
+      const wrote = `stdout: ${stdoutBytes()}\nstderr: ${stderr()}`;
+      reject(new Error(`"${argv.join(" ")}" did not end in ${timeoutMs} ms\n${wrote}`));
     }, timeoutMs);
     for (const name of ["stdout", "stderr"] as const) {
       let length = 0;
@@ -50,18 +55,21 @@ export function runCommand(argv: readonly string[], options: CommandOptions = {}
       clearTimeout(timer);
       reject(error);
     });
-    child.on("close", (code, signal) => {
+    const finish = (code: number | null, signal: string | null) => {
       clearTimeout(timer);
-      const stdoutBytes = Buffer.concat(streams.stdout);
-      const stderr = Buffer.concat(streams.stderr).toString();
-      if (timedOut) {
-        reject(
-          new Error(`"${argv.join(" ")}" did not end in ${timeoutMs} ms\nstdout: ${stdoutBytes}\nstderr: ${stderr}`),
-        );
-        return;
-      }
       const number = signal === null ? code ?? -1 : 128 + (SIGNALS[signal] ?? 0);
-      resolve({ code: number, stdout: stdoutBytes.toString(), stderr, stdoutBytes, ms: performance.now() - started });
+      const bytes = stdoutBytes();
+      const ms = performance.now() - started;
+      resolve({ code: number, stdout: bytes.toString(), stderr: stderr(), stdoutBytes: bytes, ms });
+    };
+    child.on("close", finish);
+    child.on("exit", (code, signal) => {
+      // something that it left may hold the streams open: what that is, the check of the control group tells
+      setTimeout(() => {
+        child.stdout.destroy();
+        child.stderr.destroy();
+        finish(code, signal);
+      }, PATIENCE_MS).unref();
     });
     // a program that does not read its input is no fault
     child.stdin.on("error", () => {});
