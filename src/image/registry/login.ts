@@ -26,7 +26,7 @@ import {
   hostKey,
   isKeyOf,
 } from "./auth_file.ts";
-import { parseChallenges } from "./challenge.ts";
+import { type Challenge, parseChallenges } from "./challenge.ts";
 import type { RegistryClient } from "./client.ts";
 import { eraseWithHelper, getFromHelper, storeWithHelper } from "./credential_helper.ts";
 import { basicAuthorization, type Credentials } from "./credentials.ts";
@@ -43,7 +43,7 @@ export interface LoginResult {
 
 /**
  * Asks the registry whether it takes the credentials. They go where the challenge says, under the policy of realms; nothing is kept.
- * @throws {RegistryError} UNAUTHORIZED when it does not take them; REALM_UNTRUSTED when its token server is at another site.
+ * @throws {RegistryError} UNAUTHORIZED when it does not take them; LOGIN_FAILED when it is no registry.
  */
 export async function checkLogin(
   client: RegistryClient,
@@ -70,6 +70,30 @@ export async function checkLogin(
       },
     );
   }
+  try {
+    return await tryCredentials(client, endpoint, base, bearer, credentials, action, signal);
+  } catch (error) {
+    if (!(error instanceof RegistryError) || (error.status !== 401 && error.status !== 403)) throw error;
+    const { code, message, status, method, url } = error;
+    throw new RegistryError(code, message, {
+      status,
+      method,
+      url,
+      hint: "Check the user name and the password, or the token in its place",
+      cause: error,
+    });
+  }
+}
+
+async function tryCredentials(
+  client: RegistryClient,
+  endpoint: Endpoint,
+  base: URL,
+  bearer: Challenge | undefined,
+  credentials: Credentials & { kind: "password" },
+  action: string,
+  signal: AbortSignal | undefined,
+): Promise<LoginResult> {
   let authorization = basicAuthorization(credentials.username, credentials.password);
   let kept: Credentials = credentials;
   if (bearer !== undefined) {
@@ -79,12 +103,13 @@ export async function checkLogin(
       kept = { kind: "identity", username: credentials.username, identityToken: token.refreshToken };
     }
   }
-  const second = await client.sendOnce(
+  const url = new URL("/v2/", base);
+  const answered = await client.sendOnce(
     { method: "GET", url, headers: [["Authorization", authorization]], signal },
     endpoint,
   );
-  if (second.status !== 200) throw await answerError(second, "GET", action, endpoint);
-  await discardBody(second);
+  if (answered.status !== 200) throw await answerError(answered, "GET", action, endpoint);
+  await discardBody(answered);
   return { credentials: kept };
 }
 

@@ -26,12 +26,14 @@ export class SocketReader {
   #wake: (() => void) | undefined;
   #windowBytes = 0;
   #windowWaitedMs = 0;
+  #windowMs = 0;
   /** Whether any byte came at all; tells a kept connection that was closed meanwhile from an answer that was cut. */
   hasReceived = false;
 
   constructor(socket: Socket, trickle: TricklePolicy) {
     this.#socket = socket;
     this.#trickle = trickle;
+    this.#windowMs = trickle.windowMs;
     socket.on("data", (chunk: Uint8Array) => {
       this.hasReceived = true;
       this.#queue.push(chunk);
@@ -55,10 +57,14 @@ export class SocketReader {
     return this.#isEnded || this.#queuedBytes > 0;
   }
 
-  /** Starts a new window, as at the start of a request. */
-  beginWindow(): void {
+  /**
+   * Starts a new window.
+   * @param windows How many windows long: more for the first byte of an answer, since caches fetch what they lack before they answer.
+   */
+  beginWindow(windows = 1): void {
     this.#windowBytes = 0;
     this.#windowWaitedMs = 0;
+    this.#windowMs = this.#trickle.windowMs * windows;
   }
 
   /** Puts bytes back, to be read next. */
@@ -86,7 +92,8 @@ export class SocketReader {
 
   async #wait(): Promise<void> {
     const started = performance.now();
-    const { windowMs, minBytes } = this.#trickle;
+    const windowMs = this.#windowMs;
+    const { minBytes } = this.#trickle;
     let timer: ReturnType<typeof setTimeout> | undefined;
     await new Promise<void>((resolve) => {
       this.#wake = resolve;

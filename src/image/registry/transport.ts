@@ -59,6 +59,9 @@ const IDLE_MS = 20_000;
 /** Bytes of an unwanted body that are read so that the connection can be kept; more, and it is closed. */
 const DISCARD_BYTES_MAX = 64 * 1024;
 
+/** Windows of the trickle policy that a server has until its answer begins. */
+const HEAD_WINDOWS = 3;
+
 interface Connection {
   socket: Socket;
   reader: SocketReader;
@@ -162,9 +165,10 @@ export class Transport {
     signal?.throwIfAborted();
     signal?.addEventListener("abort", abort, { once: true });
     try {
-      reader.beginWindow();
+      reader.beginWindow(HEAD_WINDOWS);
       socket.write(this.#encode(request));
       const head = await readHead(reader);
+      reader.beginWindow();
       const framing = planBody(method, head);
       const body = this.#readBody(connection, request, head, framing, abort);
       return { status: head.status, reason: head.reason, headers: head.headers, url, body };
