@@ -55,7 +55,7 @@ const NOT_PASSED_ON = new Set([
  * @returns Its wait status (wait4(2)). All that it wrote to a terminal has been written to stdout by then.
  */
 export async function followForeground(running: Running, options: ForegroundOptions): Promise<number> {
-  const stopSignals = options.signalProxy ? passSignals(running.pidfd) : () => {};
+  const stopSignals = options.signalProxy && running.pidfd !== undefined ? passSignals(running.pidfd) : () => {};
   const terminal = running.terminal === undefined ? undefined : relayTerminal(running.terminal, options.interactive);
   try {
     const status = await running.wait();

@@ -176,7 +176,7 @@ export async function runContainer(input: RunInput): Promise<RunResult> {
     signalProxy: options.sigProxy,
   };
   const status = await followForeground(running, follow);
-  close(running.pidfd);
+  if (running.pidfd !== undefined) close(running.pidfd);
   if (options.rm) {
     await discardContainer(engine, directory, plan.map);
     releaseName(engine.dataRoot, name);

@@ -31,13 +31,18 @@ export interface StartFds {
   release(): void;
 }
 
+const ESRCH = 3;
+
 /** A container that runs. */
 export interface Running {
   /** Its first process, as this machine sees it. */
   readonly pid: Pid;
   readonly monitor: Pid;
-  /** Refers to the first process and no other, whatever becomes of its number (pidfd_open(2)). */
-  readonly pidfd: Fd;
+  /**
+   * Refers to the first process and no other, whatever becomes of its number (pidfd_open(2)); undefined where it has ended
+   * and the monitor has waited for it before this could be opened.
+   */
+  readonly pidfd: Fd | undefined;
   /** The terminal's master, where it has one. */
   readonly terminal?: Fd;
   /** Resolves with the wait status (wait4(2)) when the container has ended and its streams are drained. */
@@ -94,7 +99,7 @@ export function startContainer(setup: ContainerSetup, tape: Tape, fds: StartFds)
   return {
     pid,
     monitor,
-    pidfd: expectResult(pidfd, "pidfd_open", `process ${pid}`) as Fd,
+    pidfd: pidfd === -ESRCH ? undefined : expectResult(pidfd, "pidfd_open", `process ${pid}`) as Fd,
     ...(terminal === undefined ? {} : { terminal }),
     async wait() {
       const status = await readWordLater(report.read);
