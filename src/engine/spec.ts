@@ -193,8 +193,10 @@ function mountsOf(input: SpecInput): MountSpec[] {
   }
   switch (request.ipc.kind) {
     case "host":
-      mounts.push({ destination: "/dev/mqueue", type: "bind", source: "/dev/mqueue", options: ["rbind"] });
-      mounts.push({ destination: "/dev/shm", type: "bind", source: "/dev/shm", options: ["rbind"] });
+      // a host need not have mounted its message queues
+      for (const path of ["/dev/mqueue", "/dev/shm"].filter(input.existing)) {
+        mounts.push({ destination: path, type: "bind", source: path, options: ["rbind"] });
+      }
       break;
     case "none":
       mounts.push({ destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: CLOSED });
