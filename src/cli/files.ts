@@ -7,7 +7,7 @@ import { writeAll } from "./output.ts";
 /** Reads a file of the user's piece by piece; standard input when there is no path. */
 export function readPieces(path: string | undefined): AsyncIterable<Uint8Array> {
   if (path === undefined) return createReadStream("", { fd: 0, autoClose: false, highWaterMark: 1 << 18 });
-  const fd = openFor("read", path, "r");
+  const fd = openFor("read", path, path, "r");
   return createReadStream("", { fd, highWaterMark: 1 << 18 });
 }
 
@@ -17,7 +17,7 @@ export function readPieces(path: string | undefined): AsyncIterable<Uint8Array> 
  */
 export async function writePieces(path: string, pieces: AsyncIterable<Uint8Array>): Promise<void> {
   const beside = isPlain(path) ? `${path}.${process.pid}.part` : undefined;
-  const fd = openFor("write", beside ?? path, beside === undefined ? "w" : "wx");
+  const fd = openFor("write", path, beside ?? path, beside === undefined ? "w" : "wx");
   try {
     for await (const piece of pieces) writeAll(fd, piece);
     closeSync(fd);
@@ -43,11 +43,12 @@ function isPlain(path: string): boolean {
   }
 }
 
-function openFor(action: "read" | "write", path: string, flags: string): number {
+/** @param shown The path that the user gave. */
+function openFor(action: "read" | "write", shown: string, path: string, flags: string): number {
   try {
     return openSync(path, flags, 0o600);
   } catch (error) {
-    throw explain(action, path, error);
+    throw explain(action, shown, error);
   }
 }
 
