@@ -22,6 +22,9 @@ export const WORD_FUNCTIONS = {
 /** Name of one of {@linkcode WORD_FUNCTIONS}. */
 export type WordFunctionName = keyof typeof WORD_FUNCTIONS;
 
+/** Hash functions that digests are made by. */
+export type HashAlgorithm = "sha256" | "sha512";
+
 /**
  * What a JavaScript runtime must give so that dugout can reach the kernel. `bun.ts` and `deno.ts` are the two
  * implementations; nothing else in the project knows which runtime it is in.
@@ -50,6 +53,8 @@ export interface Backend {
   addressOf(bytes: Uint8Array): number;
   /** Memory that somebody else owns (an mmap), seen as bytes. */
   view(address: number, sizeBytes: number): Uint8Array;
+  /** The digest of bytes or of text as UTF-8, in hexadecimal: small things, in one go. */
+  hashHex(algorithm: HashAlgorithm, data: Uint8Array | string): string;
   /** Whether this is a compiled program: its executable started again is the program itself. */
   readonly compiled: boolean;
   /** What the executable is to be told, before a script's path, to run it with all rights. */

@@ -57,6 +57,8 @@ export function makeDenoBackend(): Backend {
       const pointer = deno.UnsafePointer.create(BigInt(address));
       return new Uint8Array(deno.UnsafePointerView.getArrayBuffer(pointer, sizeBytes));
     },
+    hashHex: (algorithm, data) =>
+      process.getBuiltinModule("node:crypto").createHash(algorithm).update(data).digest("hex"),
     compiled: deno.build.standalone,
     runArguments: ["run", "--quiet", "--no-lock", "-A"],
   };

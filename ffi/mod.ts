@@ -4,7 +4,8 @@
  *
  * @module
  */
-import type { Backend, WordFunctionName } from "./backend.ts";
+import type { Hash } from "node:crypto";
+import type { Backend, HashAlgorithm, WordFunctionName } from "./backend.ts";
 import { makeBunBackend } from "./bun.ts";
 import { makeDenoBackend } from "./deno.ts";
 
@@ -82,4 +83,14 @@ export function cString(text: string | Uint8Array): Uint8Array<ArrayBuffer> {
   const bytes = allocate(source.length + 1);
   bytes.set(source);
   return bytes;
+}
+
+/** The digest of bytes, or of text as UTF-8, in lower-case hexadecimal. For small things: it takes all at once. */
+export function hashHex(algorithm: HashAlgorithm, data: Uint8Array | string): string {
+  return backend().hashHex(algorithm, data);
+}
+
+/** A hash that grows: node:crypto's, loaded when the first one is wanted. */
+export function openHash(algorithm: HashAlgorithm): Hash {
+  return process.getBuiltinModule("node:crypto").createHash(algorithm);
 }

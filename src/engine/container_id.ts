@@ -1,5 +1,5 @@
-import { randomBytes } from "node:crypto";
 import type { Brand } from "#linux/call.ts";
+import { randomBytes, randomHex } from "#linux/random.ts";
 import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
 
@@ -8,7 +8,7 @@ export type ContainerId = Brand<string, "ContainerId">;
 
 /** A new, random id. Random, so that machines that share a home do not meet in one. */
 export function makeContainerId(): ContainerId {
-  return randomBytes(32).toString("hex") as ContainerId;
+  return randomHex(32) as ContainerId;
 }
 
 const LEFT =

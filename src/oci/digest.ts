@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hashHex, openHash } from "#ffi/mod.ts";
 import { DugoutError } from "./error.ts";
 import { quote } from "./text.ts";
 
@@ -64,7 +64,7 @@ export function digestHex(digest: Digest): string {
 
 /** The digest of bytes that are in memory. */
 export function hashBytes(bytes: Uint8Array | string, algorithm: DigestAlgorithm = "sha256"): Digest {
-  return `${algorithm}:${createHash(algorithm).update(bytes).digest("hex")}` as Digest;
+  return `${algorithm}:${hashHex(algorithm, bytes)}` as Digest;
 }
 
 /** A digest that is made piece by piece, while bytes stream past. */
@@ -76,7 +76,7 @@ export interface Digester {
 
 /** Starts a digest that grows with the stream. */
 export function createDigester(algorithm: DigestAlgorithm = "sha256"): Digester {
-  const hash = createHash(algorithm);
+  const hash = openHash(algorithm);
   return {
     update: (bytes) => void hash.update(bytes),
     finish: () => `${algorithm}:${hash.digest("hex")}` as Digest,

@@ -13,9 +13,9 @@
  *
  * @module
  */
-import { randomBytes } from "node:crypto";
 import { closeSync, constants, fstatSync, fsync, ftruncateSync, openSync, readSync, renameSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { randomHex } from "#linux/random.ts";
 import { OsError } from "#linux/errno.ts";
 import {
   createDigester,
@@ -122,7 +122,7 @@ function claimPart(store: ContentStore, digest: Digest): Part | { busyBytes: num
 /** Without locks: a part of our own, continued from one whose owner died, if there is one. */
 function claimPrivatePart(store: ContentStore, digest: Digest): Part {
   const dir = join(store.path, "ingest");
-  const path = join(dir, `${digestHex(digest)}.${formatMark(ownMark())}.${randomBytes(6).toString("hex")}.part`);
+  const path = join(dir, `${digestHex(digest)}.${formatMark(ownMark())}.${randomHex(6)}.part`);
   for (const name of listDirectory(dir)) {
     if (!name.startsWith(`${digestHex(digest)}.`) || !name.endsWith(".part")) continue;
     const mark = findMark(name);
@@ -325,7 +325,7 @@ export class StagedBlob {
     this.what = what;
     this.#digester = createDigester(algorithm);
     for (;;) {
-      const name = `${randomBytes(8).toString("hex")}.${formatMark(ownMark())}.stage`;
+      const name = `${randomHex(8)}.${formatMark(ownMark())}.stage`;
       this.path = join(lease.store.path, "ingest", name);
       this.#fd = openPart(lease.store, this.path, constants.O_CREAT | constants.O_EXCL);
       lease.store.tryLock(this.#fd);

@@ -10,9 +10,9 @@
  *
  * @module
  */
-import { randomBytes } from "node:crypto";
 import { closeSync, constants, openSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { randomHex } from "#linux/random.ts";
 import { EEXIST, ENOENT, ENOTEMPTY } from "#linux/errno_values.ts";
 import { AT_FDCWD } from "#linux/file.ts";
 import { RENAME_NOREPLACE, renameName } from "#linux/tree.ts";
@@ -101,7 +101,7 @@ export function listLayers(layers: LayersPath): Digest[] {
 /** A name beside a layer's own, which tells who made it. */
 export function temporaryPath(layers: LayersPath, diffId: Digest): string {
   const mark = formatMark(ownMark());
-  return join(layers, `${digestHex(diffId)}.${mark}.${randomBytes(6).toString("hex")}.tmp`);
+  return join(layers, `${digestHex(diffId)}.${mark}.${randomHex(6)}.tmp`);
 }
 
 /**

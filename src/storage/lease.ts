@@ -9,9 +9,9 @@
  *
  * @module
  */
-import { randomBytes } from "node:crypto";
 import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { randomHex } from "#linux/random.ts";
 import { type Digest, isDigest } from "#oci/digest.ts";
 import { type ContentStore, hasBlob, listDirectory } from "./content.ts";
 import { findMark, formatMark, hostMark, markState, ownMark } from "./owner_mark.ts";
@@ -36,7 +36,7 @@ const LOCK_POLL_MS = 5;
 /** Opens a lease that holds nothing yet. */
 export function openLease(store: ContentStore): Lease {
   for (;;) {
-    const path = join(store.path, "ingest", `${randomBytes(8).toString("hex")}.${formatMark(ownMark())}.lease`);
+    const path = join(store.path, "ingest", `${randomHex(8)}.${formatMark(ownMark())}.lease`);
     let fd: number;
     try {
       fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_APPEND, 0o600);

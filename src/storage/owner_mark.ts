@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
+import { hashHex } from "#ffi/mod.ts";
 
 /** A machine (12 hex digits), a process in it, and when that process started, since pids come back. */
 export type OwnerMark = { host: string; pid: number; startTicks: string };
@@ -23,7 +23,7 @@ export function hostMark(): string {
       parts.push(read());
     } catch { /* one fewer to tell machines apart by */ }
   }
-  return createHash("sha256").update(parts.join("\0")).digest("hex").slice(0, 12);
+  return hashHex("sha256", parts.join("\0")).slice(0, 12);
 }
 
 /** The mark as part of a file name: `HOST.PID-TICKS`. */

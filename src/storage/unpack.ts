@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
+import { openHash } from "#ffi/mod.ts";
 import { chmodSync, closeSync, fstatSync, mkdirSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
 import { AT_FDCWD, close, O_DIRECTORY, O_RDONLY, openAt } from "#linux/file.ts";
 import { setMode, setOwner, syncFileSystem } from "#linux/tree.ts";
@@ -125,7 +125,7 @@ export async function unpackInto(
   try {
     using tree = new LayerTree(root, options);
     const reader = new TarReader(tree);
-    const hash = createHash("sha256");
+    const hash = openHash("sha256");
     const take = (bytes: Uint8Array) => {
       hash.update(bytes);
       reader.write(bytes);

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { randomBytes } from "node:crypto";
 import { closeSync, fsyncSync, openSync, renameSync, unlinkSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
+import { randomHex } from "#linux/random.ts";
 import { formatMark, ownMark } from "./owner_mark.ts";
 
 /**
@@ -15,7 +15,7 @@ import { formatMark, ownMark } from "./owner_mark.ts";
  * @throws The error of node:fs; nothing is left behind then.
  */
 export function writeFileWhole(path: string, content: string | Uint8Array): void {
-  const temporary = `${path}.${formatMark(ownMark())}.${randomBytes(6).toString("hex")}.tmp`;
+  const temporary = `${path}.${formatMark(ownMark())}.${randomHex(6)}.tmp`;
   const fd = openSync(temporary, "wx", 0o600);
   try {
     try {
