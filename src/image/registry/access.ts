@@ -1,9 +1,8 @@
 import type { TypedReference } from "#oci/reference.ts";
 import { formatReference, parseTypedReference, type Reference } from "#oci/reference.ts";
 import { RegistryClient, type RegistryClientOptions } from "./client.ts";
-import type { Credentials } from "./credentials.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { createCredentialsFinder, type CredentialPlaces } from "./find_credentials.ts";
+import { createCredentialsFinder, type CredentialPlaces, type GivenCredentials } from "./find_credentials.ts";
 import { loadRegistriesConf } from "./load_registries_conf.ts";
 import { loadOwnConf, type OwnConf } from "./own_conf.ts";
 import { expandName, findRule, planEndpoints } from "./plan_endpoints.ts";
@@ -26,8 +25,8 @@ export interface RegistryPlaces {
 export interface RegistryAccessOptions {
   /** `--tls-verify=false`. */
   tlsVerify?: boolean | undefined;
-  /** Credentials in place of those of the files, as from the API's X-Registry-Auth. */
-  credentials?: Credentials | undefined;
+  /** Credentials for one registry, in place of those of the files, as from the API's X-Registry-Auth. */
+  credentials?: GivenCredentials | undefined;
   /** Lines that the user should see. */
   notice?: ((line: string) => void) | undefined;
   /** For tests: clock, timeouts, names. */

@@ -18,6 +18,12 @@ export interface CredentialPlaces {
   helpers?: readonly string[];
 }
 
+/** Credentials and the one registry that they are for. */
+export interface GivenCredentials {
+  host: string;
+  credentials: Credentials;
+}
+
 /** The directory of Docker's client configuration: `--config`, DOCKER_CONFIG, or `~/.docker`. */
 export function dockerConfigDir(places: CredentialPlaces): string {
   return places.configDir ?? (places.env["DOCKER_CONFIG"] || join(places.home, ".docker"));
@@ -72,13 +78,13 @@ async function findInFile(
 /**
  * Makes the function that finds credentials. Files are read, and helpers run, only when a registry asks; an answer is remembered for as long
  * as the function lives.
- * @param override Credentials that are used in place of all others, as from the API's X-Registry-Auth.
+ * @param given Credentials that a request brings for one registry, as X-Registry-Auth of the API; no other host gets them (A-019).
  */
-export function createCredentialsFinder(places: CredentialPlaces, override?: Credentials): CredentialsFinder {
+export function createCredentialsFinder(places: CredentialPlaces, given?: GivenCredentials): CredentialsFinder {
   const known = new Map<string, Promise<Credentials | undefined>>();
   const files = new Map<string, AuthFile | undefined>();
   const find = async (host: string, repository: string): Promise<Credentials | undefined> => {
-    if (override !== undefined) return override;
+    if (given !== undefined && hostKey(given.host) === hostKey(host)) return given.credentials;
     for (const path of listAuthFiles(places)) {
       if (!files.has(path)) files.set(path, readAuthFile(path));
       const file = files.get(path);

@@ -112,6 +112,18 @@ test("A-019 the whole host and port must be the same: look-alikes find nothing",
   });
 });
 
+test("A-019 credentials that a request brings are for its registry alone", async () => {
+  await withHome({ ".docker/config.json": { auths: { "mirror.example": auth("mirror", "p") } } }, async (places) => {
+    const find = createCredentialsFinder(places, {
+      host: "reg.example",
+      credentials: { kind: "password", username: "given", password: "p" },
+    });
+    assert.deepEqual(await find("reg.example", "x"), { kind: "password", username: "given", password: "p" });
+    assert.deepEqual(await find("mirror.example", "x"), { kind: "password", username: "mirror", password: "p" });
+    assert.equal(await find("other.example", "x"), undefined);
+  });
+});
+
 test("podman's entries for a path count for what is below it, the longest first", async () => {
   const auths = {
     "r.example": auth("all", "p"),
