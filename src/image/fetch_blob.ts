@@ -67,6 +67,15 @@ function isSourceFault(error: unknown): boolean {
     hasCode(error, "DIGEST_MISMATCH", "SIZE_MISMATCH");
 }
 
+/**
+ * Whether beginning again at byte 0 may help: the end does not fit to a beginning that an earlier process left, or the source does not give
+ * the rest of what is there.
+ */
+function isBeginningAtFault(error: unknown, isResumed: boolean, offset: number): boolean {
+  if (hasCode(error, "DIGEST_MISMATCH")) return isResumed;
+  return offset > 0 && (hasCode(error, "RESPONSE_INVALID") || (error instanceof RegistryError && error.status === 416));
+}
+
 async function fetchInto(
   ingest: Ingest,
   attempts: readonly Attempt[],
@@ -75,7 +84,6 @@ async function fetchInto(
 ): Promise<void> {
   let failure: unknown;
   for (const attempt of attempts) {
-    // twice, when the end does not fit to a beginning that an earlier process left: that may be what is wrong
     for (let isFresh = false;;) {
       const isResumed = ingest.resumedBytes > 0;
       try {
@@ -86,8 +94,9 @@ async function fetchInto(
       } catch (error) {
         if (!isSourceFault(error)) throw error;
         failure = error;
-        if (isFresh || !isResumed || !hasCode(error, "DIGEST_MISMATCH")) break;
+        if (isFresh || !isBeginningAtFault(error, isResumed, ingest.offset)) break;
         isFresh = true;
+        ingest.restart();
         options.onProgress(0);
       }
     }

@@ -205,6 +205,24 @@ test("C-035 a beginning that an earlier process left and that is wrong is thrown
   await server.close();
 });
 
+test("C-035 a registry that gives no ranges, or wrong ones, is asked for all of it, once", async () => {
+  for (const refusal of [416, 206]) {
+    using world = await makeWorld();
+    const digest = layerDigest(IMAGE, 0);
+    const server = await startServer((request, response) => {
+      if (request.headers["range"] === undefined) return serveImage(IMAGE)(request, response);
+      answer(response, refusal, "x", { "content-range": refusal === 206 ? "bytes 5-5/300000" : "bytes */300000" });
+    });
+    writeFileSync(
+      join(world.store.path, "ingest", `${digest.slice(7)}.part`),
+      (IMAGE.layers[0] ?? new Uint8Array(0)).subarray(0, 100_000),
+    );
+    await pullImage(world.host, { name: `${server.host}/x`, platform: AMD64 });
+    assert.equal(server.log.filter(({ url }) => url.endsWith(digest)).length, 2);
+    await server.close();
+  }
+});
+
 test("C-046 C-049 ten pulls of one image at once download each blob once and all succeed", async () => {
   using world = await makeWorld();
   const server = await startServer(serveImage(IMAGE));

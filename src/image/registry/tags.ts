@@ -70,7 +70,8 @@ export async function fetchPages(
         const link = parseNextLink(headerValue(response.headers, "link") ?? "");
         if (!isMore || link === undefined) return undefined;
         const url = admitUrl(link, `the next page of ${what}`, new URL(here, base));
-        if (url.origin !== base.origin) {
+        // proxies in front of registries make them forget their scheme and port; only path and query are used
+        if (url.hostname !== base.hostname) {
           throw new RegistryError(
             "URL_REFUSED",
             `Cannot get ${what}: the next page is at another place, "${url.host}"`,

@@ -60,7 +60,7 @@ test("A-098 pages that go in a circle, without end, or elsewhere are refused", a
   let count = 0;
   assert.equal(await code(() => `/v2/some/image/tags/list?page=${++count}`), "RESPONSE_TOO_LARGE");
   assert.equal(count, 1000);
-  assert.equal(await code(() => "http://127.0.0.1:1/v2/x/tags/list"), "URL_REFUSED");
+  assert.equal(await code(() => "http://127.0.0.2/v2/x/tags/list"), "URL_REFUSED");
   assert.equal(await code(() => "file:///etc/passwd"), "URL_REFUSED");
 });
 
