@@ -6,9 +6,11 @@ import { test } from "node:test";
 import type { Digest } from "#oci/digest.ts";
 import { hashBytes } from "#oci/digest.ts";
 import { encodeImageConfig, type ImageConfig } from "#oci/image_config.ts";
+import { encodeManifest } from "#oci/manifest.ts";
 import { MEDIA_TYPES } from "#oci/media_types.ts";
 import { formatReference, parseReference } from "#oci/reference.ts";
 import { blobPath, type ContentStore, deleteBlob, listBlobs } from "#storage/content.ts";
+import { putBlob } from "#storage/ingest.ts";
 import { openLease } from "#storage/lease.ts";
 import { listIngest, makeBytes, makeTestStore } from "#storage/test_store.ts";
 import { concat, craftTar, readAll } from "#tar/testing.ts";
@@ -625,4 +627,35 @@ test("A-010 import refuses what is no archive, a wrong change and a wrong name, 
   });
   assertEmpty(t.store);
   assert.equal((await importImage(t.store, [tar], options)).layers.length, 1);
+});
+
+test("C-128 a foreign layer that is not here is not saved, and its descriptor stays", async () => {
+  using from = makeTestStore();
+  using to = makeTestStore();
+  using lease = openLease(from.store);
+  const made = makeLayer("foreign");
+  const config = encodeImageConfig({
+    architecture: "amd64",
+    os: "linux",
+    config: {},
+    diffIds: [made.diffId],
+    history: [],
+  });
+  const manifest = encodeManifest({
+    mediaType: MEDIA_TYPES.ociManifest,
+    config: { mediaType: MEDIA_TYPES.ociConfig, ...await putBlob(lease, config) },
+    layers: [{
+      mediaType: MEDIA_TYPES.ociForeignLayer,
+      digest: made.diffId,
+      size: made.tar.length,
+      urls: ["https://example.com/layer"],
+    }],
+  });
+  await nameTestTarget(lease, "foreign", { mediaType: MEDIA_TYPES.ociManifest, ...await putBlob(lease, manifest) });
+  for (const format of ["docker-archive", "oci-archive"] as const) {
+    const archive = await save(from.store, ["foreign"], { format });
+    assert.equal(membersOf(archive).has(`blobs/sha256/${made.diffId.slice(7)}`), false);
+    await load(to.store, archive);
+    assert.deepEqual(getImage(to.store, "foreign").manifest.layers[0]?.urls, ["https://example.com/layer"]);
+  }
 });
