@@ -192,9 +192,17 @@ export function prepareContainer(input: PrepareInput): Prepared {
     resolve: (path) => resolveInLayers(layers, path).path,
     lockedFlags: (source) => lockedFlags(statFileSystem(source).flags),
     // what is not there yet are files that the engine writes before the start
+    maskKind,
     sourceKind: (source) => fs.statSync(source, { throwIfNoEntry: false })?.isDirectory() ? "directory" : "file",
   };
   return { spec, setup, tape: planContainer(setup), user, files };
+}
+
+/** /proc and /sys show the same in the container; of other paths nothing is known. */
+function maskKind(path: string): "file" | "directory" | undefined {
+  if (!/^\/(proc|sys)\//.test(path)) return undefined;
+  const stat = fs.lstatSync(path, { throwIfNoEntry: false });
+  return stat === undefined ? undefined : stat.isDirectory() ? "directory" : "file";
 }
 
 const SIGKILL = 9;

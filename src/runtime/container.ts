@@ -125,7 +125,7 @@ export function planContainer(setup: ContainerSetup): Tape {
     ...mountsSteps(setup),
     ...workingDirectoryTargetSteps(setup, process.cwd),
     ...kernelSettingSteps(setup, process),
-    ...maskSteps(spec.linux?.maskedPaths ?? []),
+    ...maskSteps(spec.linux?.maskedPaths ?? [], setup.maskKind),
     ...readOnlySteps(
       spec.linux?.readonlyPaths ?? [],
       (id, path) => restrictSteps(setup, id, path, MOUNT_ATTR_RDONLY, 0),

@@ -4,10 +4,9 @@
  *
  * @module
  */
-import * as fs from "node:fs";
 import { fileURLToPath } from "node:url";
-import { backend } from "#ffi/mod.ts";
-import { type Fd, type Pid, tryCall } from "#linux/call.ts";
+import { allocate, backend, readLater, writeLater } from "#ffi/mod.ts";
+import { expectResult, type Fd, type Pid, tryCall } from "#linux/call.ts";
 import { close, makePipe } from "#linux/file.ts";
 import { type IdMap, isSingle } from "#linux/idmap.ts";
 import { spawn } from "#linux/spawn.ts";
@@ -111,38 +110,29 @@ function startWorker(map: IdMap, input: Fd, output: Fd): Pid {
   return playing.pid;
 }
 
-function writeAllLater(fd: Fd, bytes: Uint8Array): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const next = (done: number) => {
-      if (done === bytes.length) return resolve();
-      fs.write(fd, bytes, done, bytes.length - done, null, (error, count) => {
-        // the worker is gone; its missing answer tells
-        if (error?.code === "EPIPE") return resolve();
-        if (error !== null) return reject(error);
-        next(done + count);
-      });
-    };
-    next(0);
-  });
+/** Writes all; when the worker is gone, its missing answer tells. */
+async function writeAllLater(fd: Fd, bytes: Uint8Array): Promise<void> {
+  const source = allocate(bytes.length);
+  source.set(bytes);
+  for (let done = 0; done < source.length;) {
+    const count = await writeLater(fd, source.subarray(done));
+    if (count < 0) return;
+    done += count;
+  }
 }
 
-function readLinesLater(fd: Fd, onLine: (line: string) => void): Promise<void> {
+async function readLinesLater(fd: Fd, onLine: (line: string) => void): Promise<void> {
   const decoder = new TextDecoder();
+  const buffer = allocate(65536);
   let rest = "";
-  return new Promise((resolve, reject) => {
-    const buffer = new Uint8Array(65536);
-    const next = () =>
-      fs.read(fd, buffer, 0, buffer.length, null, (error, count) => {
-        if (error !== null) return reject(error);
-        const lines = (rest + decoder.decode(buffer.subarray(0, count), { stream: true })).split("\n");
-        rest = lines.pop()!;
-        lines.forEach(onLine);
-        if (rest.length > MOST_LINE_CHARACTERS) {
-          return reject(new Error(`Worker wrote a line of more than ${MOST_LINE_CHARACTERS} characters`));
-        }
-        if (count === 0) return resolve();
-        next();
-      });
-    next();
-  });
+  for (;;) {
+    const count = expectResult(await readLater(fd, buffer), "read", "answer of a worker");
+    if (count === 0) return;
+    const lines = (rest + decoder.decode(buffer.subarray(0, count), { stream: true })).split("\n");
+    rest = lines.pop()!;
+    lines.forEach(onLine);
+    if (rest.length > MOST_LINE_CHARACTERS) {
+      throw new Error(`Worker wrote a line of more than ${MOST_LINE_CHARACTERS} characters`);
+    }
+  }
 }

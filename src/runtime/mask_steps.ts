@@ -7,47 +7,53 @@ import { targetSteps } from "./target_steps.ts";
 
 const ATTACH = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
 
+/** What a path to be hidden is; undefined where only the kernel will know. */
+export type MaskKind = "file" | "directory" | undefined;
+
 /**
  * Hides paths: a file under the machine's /dev/null, a directory under an empty read-only tmpfs. The masks are
  * descriptors that we opened on the host, before the image could name anything (A-027). A path that is not there is
  * passed over; any other failure ends the start.
  */
-export function maskSteps(paths: readonly string[]): Step[] {
+export function maskSteps(paths: readonly string[], kindOf: (path: string) => MaskKind): Step[] {
   if (paths.length === 0) return [];
-  const steps: Step[] = [
-    ...fileSystemSteps(
-      "mask directory",
-      "tmpfs",
-      [["size", "0"], ["nr_inodes", "1"], ["mode", "555"]],
-      MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
-      "masked paths",
-    ),
-  ];
-  paths.forEach((path, index) => {
-    const target = `masked ${index}`;
-    const [directory, file, end] = [`${target} directory`, `${target} file`, `${target} end`];
-    steps.push(
-      ...targetSteps(path, target, { make: undefined, elseTo: end }),
-      step("open_tree", [AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC], "copy mask of", path, {
-        id: file,
-      }),
+  const empty = fileSystemSteps(
+    "mask directory",
+    "tmpfs",
+    [["size", "0"], ["nr_inodes", "1"], ["mode", "555"]],
+    MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+    "masked paths",
+  );
+  return [...empty, ...paths.flatMap((path, index) => maskPathSteps(path, `masked ${index}`, kindOf(path)))];
+}
+
+function maskPathSteps(path: string, target: string, kind: MaskKind): Step[] {
+  const [directory, file, end] = [`${target} directory`, `${target} file`, `${target} end`];
+  // a copy that is made in vain costs a wait of the kernel's when it goes, so it is made only where it may be needed
+  const asFile = [
+    step("open_tree", [AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC], "copy mask of", path, { id: file }),
+    step("move_mount", [{ result: file }, "", { result: target }, "", ATTACH], "mask file", path, {
+      jump: { when: "zero", to: end },
       // refused with ENOTDIR where the path is a directory
-      step("move_mount", [{ result: file }, "", { result: target }, "", ATTACH], "mask file", path, {
-        jump: { when: "zero", to: end },
-        ignore: true,
-      }),
-      step(
-        "open_tree",
-        [{ result: "mask directory" }, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH],
-        "copy mask of",
-        path,
-        { id: directory },
-      ),
-      step("move_mount", [{ result: directory }, "", { result: target }, "", ATTACH], "mask directory", path),
-      place(end, "masked"),
-    );
-  });
-  return steps;
+      ...(kind === undefined ? { ignore: true } : {}),
+    }),
+  ];
+  const asDirectory = [
+    step(
+      "open_tree",
+      [{ result: "mask directory" }, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH],
+      "copy mask of",
+      path,
+      { id: directory },
+    ),
+    step("move_mount", [{ result: directory }, "", { result: target }, "", ATTACH], "mask directory", path),
+  ];
+  return [
+    ...targetSteps(path, target, { make: undefined, elseTo: end }),
+    ...(kind === "directory" ? [] : asFile),
+    ...(kind === "file" ? [] : asDirectory),
+    place(end, "masked"),
+  ];
 }
 
 /** Makes parts of the tree read-only, by a mount of each onto itself. */

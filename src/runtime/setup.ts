@@ -5,6 +5,7 @@
  */
 import type { IdMap } from "#linux/idmap.ts";
 import type { RuntimeSpec } from "#oci/runtime_spec.ts";
+import type { MaskKind } from "./mask_steps.ts";
 
 /** How the root file system comes to be. Directories are absolute paths of the host. */
 export type RootfsPlan =
@@ -102,4 +103,6 @@ export interface ContainerSetup {
   readonly lockedFlags: (source: string) => number;
   /** What kind of thing a bind's source on the host is. */
   readonly sourceKind: (source: string) => "directory" | "file";
+  /** What a path to be masked is: of /proc and /sys the host knows, of the image only the kernel will. */
+  readonly maskKind: (path: string) => MaskKind;
 }

@@ -3,8 +3,7 @@
  *
  * @module
  */
-import * as fs from "node:fs";
-import { addressOf, allocate } from "#ffi/mod.ts";
+import { addressOf, allocate, readLater } from "#ffi/mod.ts";
 import { expectResult, type Fd, type Pid, tryCall } from "#linux/call.ts";
 import { close, makePipe } from "#linux/file.ts";
 import { OsError } from "#linux/errno.ts";
@@ -136,14 +135,10 @@ function readWord(fd: Fd): number | undefined {
 }
 
 /** Reads four bytes without holding up the event loop. */
-function readWordLater(fd: Fd): Promise<number | undefined> {
-  const bytes = new Uint8Array(4);
-  return new Promise((resolve, reject) => {
-    fs.read(fd, bytes, 0, 4, null, (error, count) => {
-      if (error !== null) reject(error);
-      else resolve(count === 4 ? new DataView(bytes.buffer).getInt32(0, true) : undefined);
-    });
-  });
+async function readWordLater(fd: Fd): Promise<number | undefined> {
+  const bytes = allocate(4);
+  const count = expectResult(await readLater(fd, bytes), "read", "report of the monitor");
+  return count === 4 ? new DataView(bytes.buffer).getInt32(0, true) : undefined;
 }
 
 function makeSocketPair(): { ours: Fd; theirs: Fd } {

@@ -43,6 +43,14 @@ export function openHow(flags: number, resolve: number, mode = 0): Uint8Array {
   return bytes;
 }
 
+/** How a place is opened, and a directory on the way to it; made once, so that a tape holds each once. */
+function hows(resolve: number): { anything: Uint8Array; directory: Uint8Array } {
+  return { anything: openHow(O_PATH, resolve), directory: openHow(O_PATH | O_DIRECTORY, resolve) };
+}
+
+const WITH_LINKS = hows(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+const WITHOUT_LINKS = hows(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS);
+
 /**
  * Steps that open a place of the container as an O_PATH descriptor, resolved beneath its root by the kernel
  * (openat2, RESOLVE_IN_ROOT), made on the way where it is missing.
@@ -52,20 +60,20 @@ export function openHow(flags: number, resolve: number, mode = 0): Uint8Array {
  */
 export function targetSteps(path: string, id: string, options: TargetOptions): Step[] {
   const parts = path.split("/").filter((part) => part !== "" && part !== ".");
-  const resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (options.noLinks ? RESOLVE_NO_SYMLINKS : 0);
   const root = options.from ?? ROOT;
-  const open = (name: string, flags: number, more: Partial<Step> = {}): Step =>
-    step("openat2", [{ result: root }, name, openHow(flags, resolve), OPEN_HOW.SIZE], "open in the container", path, {
+  const { anything, directory } = options.noLinks ? WITHOUT_LINKS : WITH_LINKS;
+  const open = (name: string, how: Uint8Array, more: Partial<Step> = {}): Step =>
+    step("openat2", [{ result: root }, name, how, OPEN_HOW.SIZE], "open in the container", path, {
       hints: LINK_HINTS,
       ...more,
     });
   const whole = parts.join("/") || ".";
   if (options.make === undefined) {
     const jump = options.elseTo === undefined ? {} : { jump: { when: "error", to: options.elseTo } as const };
-    return [open(whole, O_PATH, { id, ...jump })];
+    return [open(whole, anything, { id, ...jump })];
   }
 
-  const steps: Step[] = [open(whole, O_PATH, { id: `${id} try`, jump: { when: "error", to: `${id} make` } })];
+  const steps: Step[] = [open(whole, anything, { id: `${id} try`, jump: { when: "error", to: `${id} make` } })];
   steps.push(operate("nop", [], "is there", { jump: { when: "always", to: `${id} there` } }));
   steps.push(operate("nop", [], "is not there", { id: `${id} make` }));
   let parent = root;
@@ -84,13 +92,13 @@ export function targetSteps(path: string, id: string, options: TargetOptions): S
       });
     steps.push(make, ...unlessThereSteps(make, `${id} made ${index}`));
     if (!last) {
-      steps.push(open(so, O_PATH | O_DIRECTORY, { id: `${id} part ${index}`, object: `/${so}` }));
+      steps.push(open(so, directory, { id: `${id} part ${index}`, object: `/${so}` }));
       parent = `${id} part ${index}`;
     }
   });
   // once more, since a step's result is what its last run gave
   steps.push(operate("nop", [], "is there now", { id: `${id} there` }));
-  steps.push(open(whole, O_PATH, { id }));
+  steps.push(open(whole, anything, { id }));
   return steps;
 }
 

@@ -18,8 +18,10 @@ interface Heap {
 interface Places {
   steps: ReadonlyMap<string, number>;
   buffers: ReadonlyMap<string, { at: number; sizeBytes: number }>;
-  /** Arrays of strings that are in the heap already: a search along PATH gives the same environment to every execve. */
-  strings: Map<object, number>;
+  /** Strings that are in the heap already. */
+  texts: Map<string, number>;
+  /** The same of byte arrays and arrays of strings, by identity: a search along PATH gives one environment to every execve. */
+  constants: Map<object, number>;
 }
 
 const encoder = new TextEncoder();
@@ -54,7 +56,7 @@ export function encodeTape(tape: Tape, arch: Arch): Uint8Array<ArrayBuffer> {
     steps.set(id, index);
   });
 
-  const places: Places = { steps, buffers, strings: new Map() };
+  const places: Places = { steps, buffers, texts: new Map(), constants: new Map() };
   tape.steps.forEach((step, index) => writeRecord(heap, step, index, places, arch));
 
   const { view } = heap;
@@ -76,17 +78,18 @@ function writeRecord(heap: Heap, step: Step, index: number, places: Places, arch
 
   let flags = (step.ignore ? FLAG.ignore : 0) | (step.retry ? FLAG.retry : 0);
   step.args.forEach((arg, k) => {
+    let word: number | bigint;
     if (typeof arg === "object" && "result" in arg) {
-      const of = stepIndex(places, arg.result);
-      if (of >= index) {
+      word = stepIndex(places, arg.result);
+      if (word >= index) {
         throw new RangeError(`Step "${step.label}" uses the result of "${arg.result}" before it is there`);
       }
       flags |= 1 << k;
-      heap.view.setBigUint64(at + RECORD.arg + k * 8, BigInt(of), true);
     } else {
-      const word = wordOf(heap, arg, places);
-      heap.view.setBigInt64(at + RECORD.arg + k * 8, word, true);
+      word = wordOf(heap, arg, places);
     }
+    // after wordOf: the heap may have grown, and its view with it
+    setWord(heap.view, at + RECORD.arg + k * 8, word);
   });
   if (step.jump !== undefined) {
     flags |= JUMPS.indexOf(step.jump.when) << FLAG.jumpShift;
@@ -103,17 +106,17 @@ function stepIndex(places: Places, id: string): number {
 }
 
 /** An argument as a word; what it points to is put into the heap. */
-function wordOf(heap: Heap, arg: Arg, places: Places): bigint {
+function wordOf(heap: Heap, arg: Arg, places: Places): number | bigint {
   if (typeof arg === "bigint") {
     if (arg < -(1n << 63n) || arg >= 1n << 64n) throw new RangeError(`Tape argument must fit 64 bits, got ${arg}`);
     return BigInt.asIntN(64, arg);
   }
   if (typeof arg === "number") {
     if (!Number.isSafeInteger(arg)) throw new RangeError(`Tape argument must be an integer, got ${arg}`);
-    return BigInt(arg);
+    return arg;
   }
-  if (typeof arg === "string") return address(putString(heap, encoder.encode(arg)));
-  if (arg instanceof Uint8Array) return address(putBytes(heap, arg));
+  if (typeof arg === "string") return address(putText(heap, arg, places));
+  if (arg instanceof Uint8Array) return address(remember(places.constants, arg, () => putBytes(heap, arg)));
   if ("buffer" in arg) {
     const buffer = places.buffers.get(arg.buffer);
     if (buffer === undefined) throw new RangeError(`Tape has no buffer called "${arg.buffer}"`);
@@ -124,22 +127,46 @@ function wordOf(heap: Heap, arg: Arg, places: Places): bigint {
     return address(buffer.at + offset);
   }
   if ("strings" in arg) {
-    const at = places.strings.get(arg.strings) ?? putStrings(heap, arg.strings);
-    places.strings.set(arg.strings, at);
-    return address(at);
+    const { strings } = arg;
+    return address(remember(places.constants, strings, () => putStrings(heap, strings, places)));
   }
   if ("struct" in arg) return address(putWords(heap, arg.struct.map((word) => wordOf(heap, word, places))));
   throw new RangeError(`Tape struct cannot hold the result of step "${arg.result}"`);
 }
 
-function putStrings(heap: Heap, texts: readonly (string | Uint8Array)[]): number {
-  const words = texts.map((text) => address(putString(heap, typeof text === "string" ? encoder.encode(text) : text)));
-  words.push(0n);
+/** Where a constant lies, put there the first time: tapes name the same strings and structs over and over. */
+function remember<Key>(known: Map<Key, number>, key: Key, put: () => number): number {
+  let at = known.get(key);
+  if (at === undefined) {
+    at = put();
+    known.set(key, at);
+  }
+  return at;
+}
+
+function putText(heap: Heap, text: string, places: Places): number {
+  return remember(places.texts, text, () => putString(heap, encoder.encode(text)));
+}
+
+function putStrings(heap: Heap, texts: readonly (string | Uint8Array)[], places: Places): number {
+  const words = texts.map((text) =>
+    address(typeof text === "string" ? putText(heap, text, places) : putString(heap, text))
+  );
+  words.push(0);
   return putWords(heap, words);
 }
 
-function address(at: number): bigint {
-  return BigInt(BASE + at);
+/** A number of 64 bits. Halves are quicker than a BigInt, and most words are small. */
+function setWord(view: DataView, at: number, word: number | bigint): void {
+  if (typeof word === "bigint") view.setBigInt64(at, BigInt.asIntN(64, word), true);
+  else if (word !== 0) {
+    view.setUint32(at, word >>> 0, true);
+    view.setInt32(at + 4, Math.floor(word / 2 ** 32), true);
+  }
+}
+
+function address(at: number): number {
+  return BASE + at;
 }
 
 function putString(heap: Heap, bytes: Uint8Array): number {
@@ -156,9 +183,9 @@ function putBytes(heap: Heap, bytes: Uint8Array): number {
   return at;
 }
 
-function putWords(heap: Heap, words: readonly bigint[]): number {
+function putWords(heap: Heap, words: readonly (number | bigint)[]): number {
   const at = reserve(heap, words.length * 8);
-  words.forEach((word, index) => heap.view.setBigInt64(at + index * 8, word, true));
+  words.forEach((word, index) => setWord(heap.view, at + index * 8, word));
   return at;
 }
 

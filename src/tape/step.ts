@@ -13,7 +13,7 @@ export type Arg =
   | bigint
   /** A string; its address is passed, with a NUL behind it. */
   | string
-  /** Bytes; their address is passed. */
+  /** Bytes; their address is passed. The call only reads them: what it writes goes into a buffer of the tape. */
   | Uint8Array
   /** The result of the step of that id, which stands earlier. */
   | { readonly result: string }
