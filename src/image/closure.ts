@@ -59,56 +59,91 @@ export type Closure = {
   readonly incomplete: readonly { manifestDigest: Digest; missing: readonly Digest[]; problem: string }[];
 };
 
+/** A manifest or index below a target: read, absent, or beyond use. */
+type Step =
+  | { kind: "manifest"; descriptor: Descriptor; manifest: Manifest }
+  | { kind: "index"; descriptor: Descriptor }
+  | { kind: "absent"; descriptor: Descriptor; depth: number }
+  | { kind: "damaged"; descriptor: Descriptor; error: DugoutError };
+
+/** The documents below a target, each once, the target first. An index may hold indexes, three deep (A-098). */
+function* walkDocuments(store: ContentStore, target: Descriptor): Generator<Step, void, undefined> {
+  const seen = new Set<Digest>();
+  const queue: { descriptor: Descriptor; depth: number }[] = [{ descriptor: target, depth: 0 }];
+  for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+    const { descriptor, depth } = next;
+    if (seen.has(descriptor.digest)) continue;
+    seen.add(descriptor.digest);
+    if (!hasBlob(store, descriptor.digest, descriptor.size)) {
+      yield { kind: "absent", descriptor, depth };
+      continue;
+    }
+    let step: Step;
+    try {
+      const document = readDocument(store, descriptor);
+      if (document.kind === "manifest") step = { kind: "manifest", descriptor, manifest: document.manifest };
+      else {
+        if (depth >= LIMITS.indexDepth) throw tooDeep(descriptor.digest);
+        for (const entry of document.index.manifests) queue.push({ descriptor: entry, depth: depth + 1 });
+        step = { kind: "index", descriptor };
+      }
+    } catch (error) {
+      if (!(error instanceof DugoutError)) throw error;
+      step = { kind: "damaged", descriptor, error };
+    }
+    yield step;
+  }
+}
+
+/** Whether an entry of an index says that it is no image but something about one (C-029). */
+function isAttestation(descriptor: Descriptor): boolean {
+  return descriptor.platform !== undefined && isUnknownPlatform(descriptor.platform);
+}
+
+/** The ids of the images below a target, without looking whether they are whole: for finding one among many. */
+export function listIds(store: ContentStore, target: Descriptor): Digest[] {
+  const ids: Digest[] = [];
+  for (const step of walkDocuments(store, target)) {
+    if (step.kind === "manifest" && !isAttestation(step.descriptor)) ids.push(step.manifest.config.digest);
+  }
+  return ids;
+}
+
 /**
- * Walks from a target down. An index may hold indexes, three deep (A-098); an entry of platform unknown/unknown is no
- * image (C-029); an entry whose manifest is not in the store is a platform that nobody asked for.
+ * Walks from a target down. An entry of platform unknown/unknown is no image (C-029); one whose manifest is not in the
+ * store is a platform that nobody asked for.
  */
 export function walkTarget(store: ContentStore, target: Descriptor): Closure {
   const images: ImageContent[] = [];
   const blobs = new Set<Digest>();
   const incomplete: { manifestDigest: Digest; missing: Digest[]; problem: string }[] = [];
-  const seen = new Set<Digest>();
-  const queue: { descriptor: Descriptor; depth: number }[] = [{ descriptor: target, depth: 0 }];
-  for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-    const { descriptor, depth } = next;
-    const { digest } = descriptor;
-    if (seen.has(digest)) continue;
-    seen.add(digest);
-    if (!hasBlob(store, digest, descriptor.size)) {
-      if (depth === 0) {
-        blobs.add(digest);
-        incomplete.push({ manifestDigest: digest, missing: [digest], problem: "its manifest is not in the store" });
-      }
+  for (const step of walkDocuments(store, target)) {
+    const { descriptor } = step;
+    const manifestDigest = descriptor.digest;
+    if (step.kind === "absent") {
+      if (step.depth > 0) continue;
+      blobs.add(manifestDigest);
+      incomplete.push({ manifestDigest, missing: [manifestDigest], problem: "its manifest is not in the store" });
       continue;
     }
-    blobs.add(digest);
+    blobs.add(manifestDigest);
+    // damaged on disk: nothing can be said about what it points to
+    if (step.kind === "damaged") incomplete.push({ manifestDigest, missing: [], problem: step.error.message });
+    if (step.kind !== "manifest") continue;
+    const { manifest } = step;
+    for (const part of [manifest.config, ...manifest.layers]) blobs.add(part.digest);
+    if (isAttestation(descriptor)) continue;
+    const parts = [manifest.config, ...manifest.layers.filter((layer) => !isForeignLayerType(layer.mediaType))];
+    const missing = parts.filter((part) => !hasBlob(store, part.digest, part.size)).map((part) => part.digest);
+    if (missing.length > 0) {
+      incomplete.push({ manifestDigest, missing, problem: `${missing.length} of its blobs are not in the store` });
+      continue;
+    }
     try {
-      const document = readDocument(store, descriptor);
-      if (document.kind === "index") {
-        if (depth >= LIMITS.indexDepth) throw tooDeep(digest);
-        for (const entry of document.index.manifests) queue.push({ descriptor: entry, depth: depth + 1 });
-        continue;
-      }
-      const { manifest } = document;
-      const isAttestation = descriptor.platform !== undefined && isUnknownPlatform(descriptor.platform);
-      const parts = [manifest.config, ...manifest.layers.filter((layer) => !isForeignLayerType(layer.mediaType))];
-      for (const part of parts) blobs.add(part.digest);
-      for (const layer of manifest.layers) blobs.add(layer.digest);
-      if (isAttestation) continue;
-      const missing = parts.filter((part) => !hasBlob(store, part.digest, part.size)).map((part) => part.digest);
-      if (missing.length > 0) {
-        incomplete.push({
-          manifestDigest: digest,
-          missing,
-          problem: `${missing.length} of its blobs are not in the store`,
-        });
-        continue;
-      }
       images.push(readImageContent(store, target, descriptor, manifest));
     } catch (error) {
       if (!(error instanceof DugoutError)) throw error;
-      // damaged on disk: nothing can be said about what it points to
-      incomplete.push({ manifestDigest: digest, missing: [], problem: error.message });
+      incomplete.push({ manifestDigest, missing: [], problem: error.message });
     }
   }
   return { images, blobs, incomplete };

@@ -17,7 +17,7 @@ import {
 import { quote } from "#oci/text.ts";
 import type { ContentStore } from "#storage/content.ts";
 import { type ImageName, listNames, readName } from "#storage/names.ts";
-import { type ImageContent, walkTarget } from "./closure.ts";
+import { type ImageContent, listIds, walkTarget } from "./closure.ts";
 import { HELLO_REFERENCE, isHelloName } from "./hello/name.ts";
 import { type Image, listImages, problemOf, shortId } from "./list.ts";
 
@@ -100,25 +100,30 @@ function findByDigest(store: ContentStore, digest: Digest): FoundTarget | undefi
   if (named !== undefined) {
     return { reference: undefined, target: named.target, targets: [named.target], id: undefined };
   }
-  for (const image of listImages(store).images) {
-    if (image.id === digest || image.manifestDigest === digest) return foundById(image);
-  }
-  return undefined;
+  const byId = digest.startsWith("sha256:") ? findByIdPrefix(store, digest.slice("sha256:".length)) : undefined;
+  if (byId !== undefined) return byId;
+  const image = listImages(store).images.find(({ manifestDigest }) => manifestDigest === digest);
+  return image === undefined ? undefined : foundById(image);
 }
 
 function findByIdPrefix(store: ContentStore, prefix: string): FoundTarget | undefined {
-  const found = listImages(store).images.filter((image) => image.id.startsWith(`sha256:${prefix}`));
-  if (found.length > 1) {
+  const targets = new Map(listNames(store).names.map(({ target }) => [target.digest, target]));
+  const found = new Map<Digest, Descriptor[]>();
+  for (const target of targets.values()) {
+    for (const id of listIds(store, target)) {
+      if (id.startsWith(`sha256:${prefix}`)) found.set(id, [...found.get(id) ?? [], target]);
+    }
+  }
+  if (found.size > 1) {
+    const ids = [...found.keys()].slice(0, 5).map(shortId).join(", ");
     throw new DugoutError(
       "IMAGE_AMBIGUOUS",
-      `Cannot tell which image ${quote(prefix)} is: ${found.length} ids begin so: ${
-        found.slice(0, 5).map((image) => shortId(image.id)).join(", ")
-      }`,
+      `Cannot tell which image ${quote(prefix)} is: ${found.size} ids begin so: ${ids}`,
       { hint: "Give more digits of the id", exitCode: 1 },
     );
   }
-  const [image] = found;
-  return image === undefined ? undefined : foundById(image);
+  for (const [id, all] of found) return { reference: undefined, target: all[0]!, targets: all, id };
+  return undefined;
 }
 
 function foundById(image: Image): FoundTarget {
