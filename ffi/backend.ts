@@ -55,6 +55,14 @@ export interface Backend {
   view(address: number, sizeBytes: number): Uint8Array;
   /** The digest of bytes or of text as UTF-8, in hexadecimal: small things, in one go. */
   hashHex(algorithm: HashAlgorithm, data: Uint8Array | string): string;
+  /**
+   * read(2) without holding up the event loop, on any descriptor of the process: Deno's node:fs knows only those that it
+   * has opened itself.
+   * @returns The count, or minus errno; minus EIO where the runtime does not tell which.
+   */
+  readLater(fd: number, bytes: Uint8Array): Promise<number>;
+  /** write(2) without holding up the event loop; the result is as that of {@linkcode Backend.readLater}. */
+  writeLater(fd: number, bytes: Uint8Array): Promise<number>;
   /** Whether this is a compiled program: its executable started again is the program itself. */
   readonly compiled: boolean;
   /** What the executable is to be told, before a script's path, to run it with all rights. */

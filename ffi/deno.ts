@@ -10,6 +10,10 @@ interface DenoFfi {
     path: string,
     symbols: Record<string, { parameters: string[]; result: string }>,
   ): { symbols: Record<string, (...args: (number | bigint)[]) => number | bigint | Pointer> };
+  dlopen(
+    path: string,
+    symbols: Record<string, { parameters: string[]; result: string; nonblocking: true }>,
+  ): { symbols: Record<string, (fd: number, bytes: Uint8Array, sizeBytes: number) => Promise<number | bigint>> };
   UnsafePointer: {
     of(bytes: Uint8Array): Pointer;
     value(pointer: Pointer): number | bigint;
@@ -23,6 +27,7 @@ interface DenoFfi {
 }
 
 const LIBC = "libc.so.6";
+const EIO = 5;
 
 /** Makes the backend over Deno's FFI (needs `--allow-ffi`). */
 export function makeDenoBackend(): Backend {
@@ -35,6 +40,18 @@ export function makeDenoBackend(): Backend {
   // the main thread's errno: one address for the life of the thread
   const errno = new deno.UnsafePointerView(symbols["__errno_location"]!() as Pointer);
   const bound = new Map<WordFunctionName, WordFunction>();
+
+  // on a thread of its own each, whose errno nobody can read
+  const openLater = (name: "read" | "write") => {
+    const parameters = ["i32", "buffer", "usize"];
+    return deno.dlopen(LIBC, { [name]: { parameters, result: "isize", nonblocking: true } }).symbols[name]!;
+  };
+  let later: { read: ReturnType<typeof openLater>; write: ReturnType<typeof openLater> } | undefined;
+  const callLater = async (name: "read" | "write", fd: number, bytes: Uint8Array): Promise<number> => {
+    later ??= { read: openLater("read"), write: openLater("write") };
+    const result = Number(await later[name](fd, bytes, bytes.length));
+    return result === -1 ? -EIO : result;
+  };
 
   return {
     runtime: "deno",
@@ -59,6 +76,8 @@ export function makeDenoBackend(): Backend {
     },
     hashHex: (algorithm, data) =>
       process.getBuiltinModule("node:crypto").createHash(algorithm).update(data).digest("hex"),
+    readLater: (fd, bytes) => callLater("read", fd, bytes),
+    writeLater: (fd, bytes) => callLater("write", fd, bytes),
     compiled: deno.build.standalone,
     runArguments: ["run", "--quiet", "--no-lock", "-A"],
   };

@@ -94,3 +94,13 @@ export function hashHex(algorithm: HashAlgorithm, data: Uint8Array | string): st
 export function openHash(algorithm: HashAlgorithm): Hash {
   return process.getBuiltinModule("node:crypto").createHash(algorithm);
 }
+
+/** read(2) without holding up the event loop; `bytes` must come from {@linkcode allocate}. @returns The count, or minus errno. */
+export function readLater(fd: number, bytes: Uint8Array): Promise<number> {
+  return backend().readLater(fd, bytes);
+}
+
+/** write(2) without holding up the event loop; `bytes` must come from {@linkcode allocate}. @returns The count, or minus errno. */
+export function writeLater(fd: number, bytes: Uint8Array): Promise<number> {
+  return backend().writeLater(fd, bytes);
+}

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import * as fs from "node:fs";
+import { allocate, readLater } from "#ffi/mod.ts";
 import { type Fd, tryCall } from "#linux/call.ts";
+import { writeAll } from "#linux/file.ts";
 import { SIGNALS } from "#linux/signals.ts";
 import {
   rawSettings,
@@ -121,41 +122,29 @@ function restoreOnExit(settings: TerminalSettings | undefined): () => void {
 const CHUNK_BYTES = 65536;
 
 /** Resolves when the terminal's other side is closed by all: EIO, or its end. */
-function copyOutput(master: Fd): Promise<void> {
-  const buffer = new Uint8Array(CHUNK_BYTES);
-  return new Promise((resolve) => {
-    const next = () =>
-      fs.read(master, buffer, 0, buffer.length, null, (error, count) => {
-        if (error !== null || count === 0) return resolve();
-        try {
-          writeFully(STDOUT, buffer.subarray(0, count));
-        } catch {
-          // nobody reads: the container's own affair is not ended by it
-        }
-        next();
-      });
-    next();
-  });
+async function copyOutput(master: Fd): Promise<void> {
+  const buffer = allocate(CHUNK_BYTES);
+  for (;;) {
+    const count = await readLater(master, buffer);
+    if (count <= 0) return;
+    try {
+      writeAll(STDOUT, buffer.subarray(0, count));
+    } catch {
+      // nobody reads: the container's own affair is not ended by it
+    }
+  }
 }
 
 /** Copies what is typed; ends with the input, or with the container. */
-function copyInput(master: Fd): Promise<void> {
-  const buffer = new Uint8Array(CHUNK_BYTES);
-  return new Promise((resolve) => {
-    const next = () =>
-      fs.read(STDIN, buffer, 0, buffer.length, null, (error, count) => {
-        if (error !== null || count === 0) return resolve();
-        try {
-          writeFully(master, buffer.subarray(0, count));
-        } catch {
-          return resolve();
-        }
-        next();
-      });
-    next();
-  });
-}
-
-function writeFully(fd: Fd, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length;) done += fs.writeSync(fd, bytes, done);
+async function copyInput(master: Fd): Promise<void> {
+  const buffer = allocate(CHUNK_BYTES);
+  for (;;) {
+    const count = await readLater(STDIN, buffer);
+    if (count <= 0) return;
+    try {
+      writeAll(master, buffer.subarray(0, count));
+    } catch {
+      return;
+    }
+  }
 }

@@ -6,6 +6,7 @@
  */
 import { addressOf, allocate, cString } from "#ffi/mod.ts";
 import { call, expectResult, type Fd, tryCall } from "./call.ts";
+import { POLLFD, POLLOUT } from "./poll.ts";
 
 // fcntl.h (asm-generic; O_DIRECTORY, O_NOFOLLOW, O_DIRECT and O_LARGEFILE differ on aarch64)
 const AARCH64 = process.arch === "arm64";
@@ -144,15 +145,28 @@ export function tryMakeMemfd(name: string, exec: boolean): number {
   return result === EINVAL ? tryCall("memfd_create", addressOf(text), flags) : result;
 }
 
-/** write(2) until all of `bytes` is written. */
+/** write(2) until all of `bytes` is written; one that a full non-blocking pipe or terminal refuses is waited for. */
 export function writeAll(fd: Fd, bytes: Uint8Array): void {
   const source = bytes.byteLength < 128 ? stable(bytes) : bytes;
   const address = addressOf(source);
   for (let done = 0; done < source.length;) {
     const result = tryCall("write", fd, address + done, source.length - done);
     if (result === -4) continue; // EINTR
+    if (result === -11) { // EAGAIN
+      waitUntilWritable(fd);
+      continue;
+    }
     done += expectResult(result, "write", `fd ${fd}`);
   }
+}
+
+/** ppoll(2) for one descriptor, without an end; aarch64 has no poll(2). */
+function waitUntilWritable(fd: Fd): void {
+  const entry = allocate(POLLFD.SIZE);
+  const view = new DataView(entry.buffer);
+  view.setInt32(POLLFD.fd, fd, true);
+  view.setInt16(POLLFD.events, POLLOUT, true);
+  tryCall("ppoll", addressOf(entry), 1, 0, 0, 8);
 }
 
 function stable(bytes: Uint8Array): Uint8Array {
