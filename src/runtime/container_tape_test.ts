@@ -67,6 +67,7 @@ const SETUP: ContainerSetup = {
   resolve: (path) => path,
   lockedFlags: () => 2,
   sourceKind: () => "directory",
+  maskKind: () => undefined,
 };
 
 function withNamespaces(namespaces: readonly { type: NamespaceType; path?: string }[]): RuntimeSpec {
