@@ -140,7 +140,7 @@ export function sweepAbandoned(store: ContentStore, name: string, nowMs: number)
  * The lock ends with the process that has it, so there is no time-out.
  */
 export async function withStoreLock<T>(store: ContentStore, run: () => T | Promise<T>): Promise<T> {
-  const fd = openSync(join(store.path, "lock"), "r+");
+  const fd = openSync(join(store.path, "lock"), "a", 0o600);
   try {
     while (store.tryLock(fd) === "busy") await delay(LOCK_POLL_MS);
     return await run();
