@@ -23,13 +23,16 @@ const entry = join(root, "src/cli/main.ts");
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
 /**
- * What a release is compiled with. Bytecode makes the start three times quicker; the two `autoload` switches keep the
- * binary from reading `.env`, and from running the preload of a `bunfig.toml`, in whatever directory it is started.
+ * What a release is compiled with. Bytecode makes the start three times quicker; splitting, which wants ES modules, keeps
+ * what a command does not use unread: `--version` starts 2 ms sooner with it. The `autoload` switches keep the binary from
+ * reading `.env`, and from running the preload of a `bunfig.toml`, in whatever directory it is started.
  */
 const COMPILE = [
   "build",
   "--compile",
   "--bytecode",
+  "--format=esm",
+  "--splitting",
   "--minify",
   "--no-compile-autoload-dotenv",
   "--no-compile-autoload-bunfig",
