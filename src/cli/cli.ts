@@ -64,7 +64,9 @@ async function readGlobalOptions(scanned: Scanned): Promise<GlobalOptions> {
   const config = textOption(options, "config");
   if (root !== undefined) global.root = root;
   if (run !== undefined) global.run = run;
-  if (storageDriver !== undefined) global.storageDriver = storageDriver;
+  if (storageDriver !== undefined) {
+    global.storageDriver = (await import("#storage/driver.ts")).parseDriverName(storageDriver);
+  }
   if (config !== undefined) global.config = config;
   return global;
 }

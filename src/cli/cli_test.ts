@@ -28,6 +28,7 @@ test("wrong command lines fail with docker's words and exit codes, and a line of
     ["images a b", 1, "'dugout images' requires at most 1 argument\n"],
     ["info x", 1, "'dugout info' accepts no arguments\n"],
     ["--log-level loud images", 1, "unable to parse logging level: loud\n"],
+    ["--storage-driver aufs images", 125, 'Cannot use the storage driver "aufs": '],
     ["-H tcp://x images", 125, "--host cannot be used: there is no daemon to talk to\n"],
     ["help imags", 1, "unknown command: dugout imags\n"],
   ];
