@@ -8,7 +8,9 @@ import type { Digest } from "#oci/digest.ts";
 import { DugoutError } from "#oci/error.ts";
 import type { ImageContent } from "#image/closure.ts";
 import { blobPath } from "#storage/content.ts";
+import { visibleLayers } from "#storage/driver.ts";
 import { hasLayer, layerPaths, type LayersPath, openLayers } from "#storage/layers.ts";
+import { needsSettling } from "#storage/settle.ts";
 import type { Engine } from "./engine.ts";
 import { runInWorker, type RunWorkerOptions } from "./worker.ts";
 
@@ -63,7 +65,11 @@ export async function ensureLayers(layers: LayerStore, image: ImageContent): Pro
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
-  return image.layers.map(({ diffId }) => layerPaths(layers.path, diffId).diff).reverse();
+  const diffIds = image.layers.map(({ diffId }) => diffId).reverse();
+  if (needsSettling(layers.path, diffIds)) {
+    await runInWorker(layers.map, { kind: "settle", layers: layers.path, diffIds });
+  }
+  return visibleLayers(layers.path, diffIds).map((diffId) => layerPaths(layers.path, diffId).diff);
 }
 
 /** Refuses an image without layers: there is nothing to run. */

@@ -8,7 +8,8 @@
  *
  * @module
  */
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Fd } from "#linux/call.ts";
 import { ENOENT } from "#linux/errno_values.ts";
 import {
@@ -26,12 +27,32 @@ import {
 import { type FileStat, statName } from "#linux/stat.ts";
 import { makeDirectory, makeNode, openName, openResolved, setMode, setMtime, setOwner } from "#linux/tree.ts";
 import { getXattr } from "#linux/xattr.ts";
-import type { Digest } from "#oci/digest.ts";
+import { type Digest, digestHex, hashBytes } from "#oci/digest.ts";
 import type { ByteString } from "#tar/bytes.ts";
 import { RESOLVE_STRICT } from "./directory_cache.ts";
 import { layerPaths, type LayersPath, readLayerRecord } from "./layers.ts";
 import { treeError } from "./tree_error.ts";
 import { OPAQUE_XATTR } from "./whiteout.ts";
+
+/**
+ * Whether {@linkcode settleLayers} has anything to do: false for almost every image, and for one that has been settled
+ * over the same layers. Can be asked outside of the user namespace.
+ * @param diffIds Topmost first.
+ */
+export function needsSettling(layers: LayersPath, diffIds: readonly Digest[]): boolean {
+  return diffIds.some((_, i) => isUnsettled(layers, diffIds.slice(i)));
+}
+
+/** @param diffIds The layer, and those below it. */
+function isUnsettled(layers: LayersPath, diffIds: readonly Digest[]): boolean {
+  if (diffIds.length < 2) return false;
+  return existsSync(layerPaths(layers, diffIds[0]!).odd) && !existsSync(settledMark(layers, diffIds));
+}
+
+/** An empty file beside a layer's tree that names the layers below over which it was settled. */
+function settledMark(layers: LayersPath, [diffId, ...below]: readonly Digest[]): string {
+  return join(layerPaths(layers, diffId!).path, `settled.${digestHex(hashBytes(below.join("\n"))).slice(0, 32)}`);
+}
 
 /**
  * Settles the layers of an image; again is no harm. To be called in the user namespace of the map, before the image is used.
@@ -40,8 +61,10 @@ import { OPAQUE_XATTR } from "./whiteout.ts";
 export function settleLayers(layers: LayersPath, diffIds: readonly Digest[]): void {
   // lowest first: what is made up in one layer may lean on what was made up in the one below
   for (let i = diffIds.length - 2; i >= 0; i--) {
-    const paths = layerPaths(layers, diffIds[i]!);
-    if (existsSync(paths.odd)) settleLayer(layers, diffIds[i]!, diffIds.slice(i + 1));
+    const stack = diffIds.slice(i);
+    if (!isUnsettled(layers, stack)) continue;
+    settleLayer(layers, diffIds[i]!, diffIds.slice(i + 1));
+    writeFileSync(settledMark(layers, stack), "", { mode: 0o600 });
   }
 }
 

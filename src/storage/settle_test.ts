@@ -3,7 +3,7 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { layerPaths } from "./layers.ts";
-import { settleLayers } from "./settle.ts";
+import { needsSettling, settleLayers } from "./settle.ts";
 import { listLayer, makeTestLayers } from "./test_layer.ts";
 
 test("a directory that was made up gets the mode and time of the layer below", async () => {
@@ -13,8 +13,10 @@ test("a directory that was made up gets the mode and time of the layer below", a
     mtimeSeconds: 6,
   }]]);
   const top = await t.store([["usr/bin/tool", "file", {}, "x"], ["new/file", "file"]]);
+  assert.ok(needsSettling(t.layers, [top.diffId, base.diffId]));
   settleLayers(t.layers, [top.diffId, base.diffId]);
-  settleLayers(t.layers, [top.diffId, base.diffId]);
+  assert.ok(!needsSettling(t.layers, [top.diffId, base.diffId]));
+  assert.ok(!needsSettling(t.layers, [base.diffId]));
   const { diff } = layerPaths(t.layers, top.diffId);
   assert.deepEqual(listLayer(diff), [
     "new/ 755",
