@@ -11,10 +11,10 @@ import { VERSION } from "./version.ts";
  * @returns The exit code; errors have been reported.
  */
 export async function runCli(argv: readonly string[]): Promise<number> {
-  if (argv[0] === "__worker") return await (await import("./worker.ts")).runWorker();
   // filled in as soon as it is known, for the report of an error
   const rules = { failureExitCode: 125, debug: false };
   try {
+    if (argv[0] === "__worker") return await (await import("./worker.ts")).runWorker();
     const scanned = scanOptions(GLOBAL_OPTIONS, argv, { stopsAtFirstOperand: true, program: "dugout" });
     if (hasSwitch(scanned.options, "version")) {
       printOut(`dugout version ${VERSION}\n`);

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { LATER_COMMANDS, REFUSED_COMMANDS } from "./declare/later.ts";
 import { COMMANDS } from "./declare/commands.ts";
-import { runDugout } from "./testing.ts";
+import { MAIN, runDugout } from "./testing.ts";
 import { VERSION } from "./version.ts";
 
 test("--version prints one line and needs nothing", () => {
@@ -76,4 +77,17 @@ test("A-051 a hostile word in an error is escaped", () => {
 test("a stack is shown with --debug only", () => {
   assert.doesNotMatch(runDugout(["images", "--bogus"]).stderr, /^\s+at /m);
   assert.match(runDugout(["--debug", "images", "--bogus"]).stderr, /^\s+at /m);
+});
+
+test("a reader that goes away ends a command without a word", () => {
+  const runtime = process.versions["deno"] === undefined ? "" : "run -A --no-lock --no-check";
+  // the reader is gone when the marker file appears; only then does dugout start
+  const script =
+    `m=$(mktemp -u); { while [ ! -e "$m" ]; do sleep 0.01; done; "$RUNTIME" ${runtime} "$MAIN" run --help; echo "code $?" >&2; } | { exec <&-; : >"$m"; }; rm -f "$m"`;
+  const { stdout, stderr } = spawnSync("sh", ["-c", script], {
+    encoding: "utf8",
+    env: { ...process.env, RUNTIME: process.execPath, MAIN },
+  });
+  assert.equal(stdout, "");
+  assert.equal(stderr, "code 141\n");
 });

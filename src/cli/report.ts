@@ -15,7 +15,14 @@ export interface ReportRules {
  * @returns The exit code.
  */
 export function reportError(error: unknown, rules: ReportRules): number {
-  if (error instanceof PipeClosedError) return error.exitCode;
+  const { text, exitCode } = describeError(error, rules);
+  if (text !== "") printError(text);
+  return exitCode;
+}
+
+/** The lines that tell of an error, and the exit code; nothing is to be said when the reader of the output has gone. */
+export function describeError(error: unknown, rules: ReportRules): { text: string; exitCode: number } {
+  if (error instanceof PipeClosedError) return { text: "", exitCode: error.exitCode };
   const lines: string[] = [];
   let exitCode: number;
   if (isForUsers(error)) {
@@ -32,8 +39,7 @@ export function reportError(error: unknown, rules: ReportRules): number {
     exitCode = 125;
   }
   if (rules.debug) lines.push(...describeOrigin(error));
-  printError(lines.join("\n") + "\n");
-  return exitCode;
+  return { text: lines.join("\n") + "\n", exitCode };
 }
 
 type UserError = Error & { code: string; hint?: unknown; exitCode?: unknown };

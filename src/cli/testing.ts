@@ -9,7 +9,8 @@ export interface Outcome {
   stderr: string;
 }
 
-const main = fileURLToPath(new URL("./main.ts", import.meta.url).href);
+/** The entry point. */
+export const MAIN = fileURLToPath(new URL("./main.ts", import.meta.url).href);
 
 export interface RunOptions {
   env?: Record<string, string>;
@@ -29,7 +30,7 @@ function planEnvironment(given: Record<string, string> | undefined): Record<stri
 
 /** Runs `dugout ARGS` under the runtime that runs the test. */
 export function runDugout(args: readonly string[], options: RunOptions = {}): Outcome {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [...runtimeArguments, main, ...args], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...runtimeArguments, MAIN, ...args], {
     env: planEnvironment(options.env),
     input: options.input ?? "",
     maxBuffer: 64 * 1024 * 1024,
@@ -39,7 +40,7 @@ export function runDugout(args: readonly string[], options: RunOptions = {}): Ou
 
 /** The same without standing still: for tests that answer it meanwhile, as a registry. */
 export function startDugout(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
-  const child = spawn(process.execPath, [...runtimeArguments, main, ...args], { env: planEnvironment(options.env) });
+  const child = spawn(process.execPath, [...runtimeArguments, MAIN, ...args], { env: planEnvironment(options.env) });
   const [stdout, stderr]: [Uint8Array[], Uint8Array[]] = [[], []];
   child.stdout.on("data", (piece: Uint8Array) => void stdout.push(piece));
   child.stderr.on("data", (piece: Uint8Array) => void stderr.push(piece));
