@@ -91,6 +91,56 @@ test("A-100 a flag of 50,000 letters is refused without being compared to all ot
   });
 });
 
+test("whatever the words, they are read or refused with our own error, and no operand is lost", () => {
+  const words = [
+    "-",
+    "--",
+    "-i",
+    "-it",
+    "-e",
+    "-e=",
+    "-eA",
+    "--rm",
+    "--rm=",
+    "--rm=x",
+    "--env",
+    "--env=",
+    "--=",
+    "---",
+    "-é",
+    "--é",
+    "",
+    "x",
+    "=",
+    "-1",
+    "--name",
+    "\ud800",
+  ];
+  const seed = 7;
+  let state = seed;
+  const random = (below: number): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor(state / 2 ** 32 * below);
+  };
+  for (let round = 0; round < 5000; round++) {
+    const argv = Array.from({ length: random(8) }, () => words[random(words.length)] ?? "");
+    for (const stopsAtFirstOperand of [true, false]) {
+      try {
+        const { operands } = scanOptions(RUN_OPTIONS, argv, { stopsAtFirstOperand, program: "dugout run" });
+        const end = argv.lastIndexOf(operands.at(-1) ?? "");
+        if (stopsAtFirstOperand && operands.length > 0) assert.deepEqual(argv.slice(-operands.length), operands);
+        assert.ok(operands.length === 0 || end >= 0);
+      } catch (error) {
+        assert.equal(
+          (error as { code?: unknown }).code,
+          "USAGE",
+          `seed ${seed}, round ${round}: ${JSON.stringify(argv)}`,
+        );
+      }
+    }
+  }
+});
+
 test("run declares each name and letter once", () => {
   const names = RUN_OPTIONS.map(longName);
   const letters = RUN_OPTIONS.map(shortName).filter((letter) => letter !== undefined);

@@ -10,6 +10,7 @@ import { humanDuration, humanSize } from "../format/units.ts";
 import type { Invocation } from "../invocation.ts";
 import { hasSwitch, listOption, textOption } from "../options.ts";
 import { printOut } from "../output.ts";
+import { notYetError } from "../usage_error.ts";
 
 /** Docker's fields of an image in a list. */
 const HEADERS = {
@@ -28,6 +29,7 @@ const HEADERS = {
 
 /** `dugout images` */
 export function runImages({ options, args, global }: Invocation): number {
+  if (hasSwitch(options, "tree")) throw notYetError("'images --tree'");
   const { store, layerBytes } = openImageContext(global);
   const nowMs = Date.now();
   const filters = [...listOption(options, "filter"), ...args.map((pattern) => `reference=${pattern}`)];
