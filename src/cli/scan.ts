@@ -37,7 +37,6 @@ export function scanOptions(
   argv: readonly string[],
   rules: ScanRules,
 ): Scanned {
-  const known = indexOptions(declared);
   const options = new Map<string, boolean | string | string[]>();
   const operands: string[] = [];
   let wantsHelp = false;
@@ -80,13 +79,13 @@ export function scanOptions(
       const equals = word.indexOf("=");
       const name = equals < 0 ? word.slice(2) : word.slice(2, equals);
       if (name === "" || name[0] === "-") throw fail(`bad flag syntax: ${word}`);
-      const found = known.get(`--${name}`);
+      const found = findLong(declared, name);
       if (found === undefined) {
         if (name === "help") {
           wantsHelp = true;
           continue;
         }
-        throw fail(`unknown flag: --${name}`, suggestFlag(name, known, rules));
+        throw fail(`unknown flag: --${name}`, suggestFlag(name, declared, rules));
       }
       if (equals >= 0) store(found, found.label, word.slice(equals + 1));
       else if (found.option.value === undefined) options.set(found.name, true);
@@ -97,7 +96,7 @@ export function scanOptions(
     // Several letters: switches until one takes a value, which is the rest of the word or the next word.
     for (let i = 1; i < word.length; i++) {
       const letter = word[i] ?? "";
-      const found = known.get(`-${letter}`);
+      const found = findShort(declared, letter);
       if (found === undefined) {
         if (letter === "h") {
           wantsHelp = true;
@@ -132,15 +131,17 @@ export function shortName(option: OptionDeclaration): string | undefined {
   return option.flags[1] === "-" ? undefined : option.flags[1];
 }
 
-function indexOptions(declared: readonly OptionDeclaration[]): Map<string, Known> {
-  const known = new Map<string, Known>();
-  for (const option of declared) {
-    const entry = { name: longName(option), label: option.flags, option };
-    known.set(`--${entry.name}`, entry);
-    const letter = shortName(option);
-    if (letter !== undefined) known.set(`-${letter}`, entry);
-  }
-  return known;
+// By search, not by an index: a command line has a handful of flags.
+
+function findLong(declared: readonly OptionDeclaration[], name: string): Known | undefined {
+  const long = `--${name}`;
+  const option = declared.find(({ flags }) => flags === long || (flags[1] !== "-" && flags.slice(4) === long));
+  return option === undefined ? undefined : { name, label: option.flags, option };
+}
+
+function findShort(declared: readonly OptionDeclaration[], letter: string): Known | undefined {
+  const option = declared.find(({ flags }) => flags[1] === letter && flags[0] === "-");
+  return option === undefined || letter === "-" ? undefined : { name: longName(option), label: option.flags, option };
 }
 
 /** The spellings that Go's strconv.ParseBool takes, and no others. */
@@ -184,9 +185,8 @@ function describeInvalid(value: string, label: string, complaint: string): strin
   return `invalid argument "${value}" for "${label}" flag: ${complaint}`;
 }
 
-function suggestFlag(name: string, known: Map<string, Known>, rules: ScanRules): string {
-  const names = [...known.values()].map((entry) => entry.name);
-  const near = suggestWord(name, names);
+function suggestFlag(name: string, declared: readonly OptionDeclaration[], rules: ScanRules): string {
+  const near = suggestWord(name, declared.map(longName));
   return near === undefined
     ? `'${rules.program} --help' lists the flags`
     : `did you mean --${near}? '${rules.program} --help' lists the flags`;
