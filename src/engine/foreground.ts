@@ -98,11 +98,12 @@ function relayTerminal(master: Fd, interactive: boolean): { drained: Promise<voi
   };
   process.on("SIGWINCH", resize);
   resize();
-  if (interactive) void copyInput(master);
+  const stopInput = interactive ? copyInput(master) : () => {};
   return {
     drained: copyOutput(master),
     restore: () => {
       process.removeListener("SIGWINCH", resize);
+      stopInput();
       restore();
     },
   };
@@ -135,16 +136,24 @@ async function copyOutput(master: Fd): Promise<void> {
   }
 }
 
-/** Copies what is typed; ends with the input, or with the container. */
-async function copyInput(master: Fd): Promise<void> {
-  const buffer = allocate(CHUNK_BYTES);
-  for (;;) {
-    const count = await readLater(STDIN, buffer);
-    if (count <= 0) return;
+/**
+ * Copies what is typed, until it ends or is told to stop. By the runtime's own stream, which waits for events: a read that
+ * blocks holds one of the runtime's threads, and Bun has two of them where there are two processors. The terminal's output
+ * and the monitor's report take both.
+ */
+function copyInput(master: Fd): () => void {
+  const { stdin } = process;
+  const copy = (chunk: Uint8Array) => {
     try {
-      writeAll(master, buffer.subarray(0, count));
+      writeAll(master, chunk);
     } catch {
-      return;
+      stop();
     }
-  }
+  };
+  const stop = () => {
+    stdin.removeListener("data", copy);
+    stdin.pause();
+  };
+  stdin.on("data", copy);
+  return stop;
 }
