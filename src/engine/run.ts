@@ -14,6 +14,7 @@ import type { RunOptions, RunRequest } from "#docker/run_request.ts";
 import { exitCodeOf, type Running, startContainer } from "#runtime/start.ts";
 import type { StdioPlan } from "#runtime/setup.ts";
 import type { ResolvedUser } from "#runtime/users.ts";
+import type { Tape } from "#tape/step.ts";
 import { checkContainerName, type ContainerId, makeContainerId } from "./container_id.ts";
 import {
   type ContainerDirectory,
@@ -50,6 +51,8 @@ export interface RunInput {
   readonly streams: StreamSources;
   /** Gets the image where it is not there: pulls it. Absent: that is an error. */
   readonly fetchImage?: (text: string) => Promise<void>;
+  /** Gets the planned tape and gives the one to play: how a step is made to fail, or a tape to be looked at. */
+  readonly transformTape?: (tape: Tape) => Tape;
   /** Called when the container's program runs. */
   readonly started?: (container: StartedContainer) => void;
 }
@@ -147,7 +150,8 @@ export async function runContainer(input: RunInput): Promise<RunResult> {
       rm: options.rm,
       ...describeRoot(plan.root, plan.map),
     });
-    running = start(prepared, directory, stdioFds);
+    const tape = input.transformTape?.(prepared.tape) ?? prepared.tape;
+    running = start({ ...prepared, tape }, directory, stdioFds);
   } catch (error) {
     stdioFds?.close();
     releaseName(engine.dataRoot, name);
