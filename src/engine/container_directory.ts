@@ -117,8 +117,8 @@ export function releaseName(dataRoot: string, name: string): void {
  * @returns Whether all is gone; where files of subordinate ids are left, a worker in the user namespace has to do it.
  */
 export function removeContainerDirectory(directory: ContainerDirectory): boolean {
-  fs.rmSync(directory.state, { recursive: true, force: true });
   try {
+    removePath(directory.state);
     removePath(directory.path);
     return true;
   } catch (error) {

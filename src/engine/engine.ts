@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { release } from "node:os";
+import { kernelRelease } from "#linux/machine.ts";
 import { probeHost } from "#runtime/host.ts";
 import { type Identity, loadIdentity } from "#runtime/identity.ts";
 import type { HostFeatures } from "#runtime/setup.ts";
@@ -52,7 +52,7 @@ export function openEngine(options: EngineOptions = {}): Engine {
     store: openContentStore(dataRoot),
     identity: loadIdentity(runRoot),
     host: probeHost(),
-    kernel: kernelVersion(release()),
+    kernel: kernelVersion(kernelRelease()),
     storageDriver: options.storageDriver,
     config: options.config,
     warn,

@@ -4,10 +4,10 @@
  * @module
  */
 import * as fs from "node:fs";
-import { hostname as machineName } from "node:os";
 import { basename, join } from "node:path";
 import { HOST_ARCH } from "#linux/arch.ts";
 import { type IdMap, isSingle, mapName, outsideId } from "#linux/idmap.ts";
+import { machineName } from "#linux/machine.ts";
 import { planSeccomp } from "#linux/seccomp.ts";
 import { statFileSystem } from "#linux/statfs.ts";
 import { DugoutError } from "#oci/error.ts";
@@ -62,6 +62,8 @@ export interface PrepareInput {
   /** Whether a terminal of the caller's is among the container's descriptors. */
   readonly guardTerminal: boolean;
   readonly terminal: { rows: number; columns: number } | undefined;
+  /** A user namespace with that map which is there already. */
+  readonly userNamespace?: string | undefined;
 }
 
 const SINGLE_ROOT_ID = { uid: 0, gid: 0 };
@@ -75,7 +77,7 @@ export function chooseUser(
   request: RunRequest,
   source: { lowers: readonly string[]; config: RunConfig },
 ): { map: IdMap; user: ResolvedUser } {
-  const mode = request.userns.kind === "host" ? { kind: "default" as const } : plainMode(request.userns);
+  const mode = usernsMode(request);
   const keepId = mode.kind === "keep-id"
     ? { uid: mode.uid ?? engine.identity.uid, gid: mode.gid ?? engine.identity.gid }
     : undefined;
@@ -111,7 +113,19 @@ export function chooseUser(
   return { map, user };
 }
 
-function plainMode(mode: Exclude<RunRequest["userns"], { kind: "host" }>) {
+/**
+ * The map of a container whose ids do not depend on its user: with subordinate ids. Undefined where they do, or where
+ * another container's user namespace is joined.
+ */
+export function earlyMap(engine: Engine, request: RunRequest): IdMap | undefined {
+  const joins = [request.pid, request.ipc, request.uts, request.network].some(({ kind }) => kind === "container");
+  if (engine.identity.ranges === undefined || joins) return undefined;
+  return chooseIdMap(engine.identity, usernsMode(request), SINGLE_ROOT_ID);
+}
+
+/** `host` is what a rootless engine has anyway: the caller is root inside. */
+function usernsMode({ userns: mode }: RunRequest) {
+  if (mode.kind === "host") return { kind: "default" as const };
   if (mode.kind !== "keep-id") return mode;
   return {
     kind: "keep-id" as const,
@@ -148,10 +162,9 @@ export function prepareContainer(input: PrepareInput): Prepared {
   const sharesNetwork = request.network.kind === "host" || request.network.kind === "default";
   const hostname = request.hostname ??
     (sharesNetwork || request.uts.kind === "host" ? machineName() : directory.id.slice(0, 12));
-  const files = etcFiles(input, hostname, sharesNetwork);
+  const files = [...etcFiles(input, hostname, sharesNetwork), ...aptFile(input)];
   const mounts: MountSpec[] = [
     ...files.map(({ path, destination }) => bindFile(path, destination)),
-    ...aptFile(input),
     ...deviceMounts(request),
     ...volumeMounts(engine, request, directory, root.config),
   ];
@@ -183,6 +196,7 @@ export function prepareContainer(input: PrepareInput): Prepared {
     spec,
     rootfs: root.rootfs,
     map,
+    ...(input.userNamespace === undefined ? {} : { userNamespace: input.userNamespace }),
     host: engine.host,
     stdio,
     init: request.init,
@@ -271,16 +285,20 @@ function readQuietly(path: string): string {
  * With a single id apt must not try to become the user _apt: changing ids is answered with success, and apt looks
  * whether they have changed ("Could not switch group").
  */
-function aptFile({ map, root, directory }: PrepareInput): MountSpec[] {
+function aptFile({ map, root, directory }: PrepareInput): EtcFile[] {
   if (
     !isSingle(map) || root.rootfs.kind === "tree" ||
     resolveInLayers(root.lowers, "/etc/apt/apt.conf.d").kind !== "directory"
-  ) return [];
-  return [bindFile(join(directory.path, APT_FILE.name), `/etc/apt/apt.conf.d/${APT_FILE.name}`)];
+  ) {
+    return [];
+  }
+  const name = "99-single-id";
+  return [{
+    path: join(directory.path, name),
+    text: 'APT::Sandbox::User "root";\n',
+    destination: `/etc/apt/apt.conf.d/${name}`,
+  }];
 }
-
-/** The file that {@linkcode aptFile} binds. */
-export const APT_FILE = { name: "99-single-id", text: 'APT::Sandbox::User "root";\n' } as const;
 
 /** A name for a container's record of its root: the layers and the map they were unpacked with. */
 export function describeRoot(root: RootSource, map: IdMap): { map: string; lowers: string[] } {

@@ -12,6 +12,7 @@ import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
 import type { RunOptions, RunRequest } from "#docker/run_request.ts";
 import { exitCodeOf, type Running, startContainer } from "#runtime/start.ts";
+import { holdUserNamespace } from "#runtime/user_namespace.ts";
 import type { StdioPlan } from "#runtime/setup.ts";
 import type { ResolvedUser } from "#runtime/users.ts";
 import type { Tape } from "#tape/step.ts";
@@ -29,10 +30,10 @@ import { followForeground, type ForegroundOptions } from "./foreground.ts";
 import { makeTreeDirectories } from "./host_tree.ts";
 import { isNoexec } from "./paths.ts";
 import {
-  APT_FILE,
   checkNetwork,
   chooseUser,
   describeRoot,
+  earlyMap,
   prepareContainer,
   type Prepared,
   type RootSource,
@@ -86,12 +87,18 @@ async function planRun({ engine, request, options, fetchImage }: RunInput): Prom
   return { directory, ...await openRoot({ engine, request, options, directory, fetchImage, chooseUser }) };
 }
 
-function prepare(input: RunInput, plan: Plan, stdio: StdioPlan, guardTerminal: boolean): Prepared {
+function prepare(
+  input: RunInput,
+  plan: Plan,
+  stdio: StdioPlan,
+  guardTerminal: boolean,
+  userNamespace?: string,
+): Prepared {
   const { engine, request, options } = input;
   const terminal = options.tty
     ? readTerminalSize(0 as Fd) ?? readTerminalSize(1 as Fd) ?? { rows: 24, columns: 80 }
     : undefined;
-  return prepareContainer({ engine, request, options, ...plan, stdio, guardTerminal, terminal });
+  return prepareContainer({ engine, request, options, ...plan, stdio, guardTerminal, terminal, userNamespace });
 }
 
 /** What a run would do: the tape, with nothing made. The image and its layers must be there. */
@@ -106,9 +113,30 @@ export async function explainRun(input: RunInput): Promise<Prepared> {
  * @throws {DugoutError | OsError} When it could not be started; nothing of it is left then.
  */
 export async function runContainer(input: RunInput): Promise<RunResult> {
+  const { engine, options } = input;
+  const { plan: { directory, map }, name, running } = await startRun(input);
+  const follow: ForegroundOptions = {
+    interactive: options.interactive && options.tty,
+    signalProxy: options.sigProxy,
+  };
+  const status = await followForeground(running, follow);
+  if (running.pidfd !== undefined) close(running.pidfd);
+  if (options.rm) {
+    await discardContainer(engine, directory, map);
+    releaseName(engine.dataRoot, name);
+  }
+  return { id: directory.id, exitCode: exitCodeOf(status) };
+}
+
+/** Plans a container, makes what it needs, and starts it. */
+async function startRun(input: RunInput): Promise<{ plan: Plan; name: string; running: Running }> {
   const { engine, request, options } = input;
   const wantedName = options.name === undefined ? undefined : checkContainerName(options.name);
+  // ids are mapped by programs of the system while we plan
+  const early = earlyMap(engine, request);
+  using held = early === undefined ? undefined : holdUserNamespace(early);
   const plan = await planRun(input);
+  held?.mapIds();
   const { directory, user } = plan;
   if (request.network.kind === "default") {
     engine.warn(
@@ -139,9 +167,8 @@ export async function runContainer(input: RunInput): Promise<RunResult> {
     const stdio: StdioPlan = stdioFds === undefined
       ? { kind: "terminal" }
       : { kind: "inherit", relays: stdioFds.relays };
-    const prepared = prepare(input, plan, stdio, stdioFds?.hasTerminal ?? false);
+    const prepared = prepare(input, plan, stdio, stdioFds?.hasTerminal ?? false, held?.path);
     for (const { path, text } of prepared.files) fs.writeFileSync(path, text, { mode: 0o644 });
-    fs.writeFileSync(`${directory.path}/${APT_FILE.name}`, APT_FILE.text, { mode: 0o644 });
     writeRecord(directory, {
       id: directory.id,
       name,
@@ -175,17 +202,7 @@ export async function runContainer(input: RunInput): Promise<RunResult> {
   if (options.pidfile !== undefined) fs.writeFileSync(options.pidfile, `${running.pid}\n`);
   input.started?.({ id: directory.id, name, running });
 
-  const follow: ForegroundOptions = {
-    interactive: options.interactive && options.tty,
-    signalProxy: options.sigProxy,
-  };
-  const status = await followForeground(running, follow);
-  if (running.pidfd !== undefined) close(running.pidfd);
-  if (options.rm) {
-    await discardContainer(engine, directory, plan.map);
-    releaseName(engine.dataRoot, name);
-  }
-  return { id: directory.id, exitCode: exitCodeOf(status) };
+  return { plan, name, running };
 }
 
 function start(prepared: Prepared, directory: ContainerDirectory, stdio: StdioFds | undefined): Running {

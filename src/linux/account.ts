@@ -4,7 +4,6 @@
  * @module
  */
 import { readFileSync } from "node:fs";
-import { spawnSync } from "node:child_process";
 
 /** An entry of passwd(5), as far as it is used. */
 export interface Account {
@@ -31,7 +30,7 @@ export function findAccount(uid: number): Account | undefined {
   } catch {
     // no such file: the name service may still know
   }
-  const asked = spawnSync("/usr/bin/getent", ["passwd", String(uid)], {
+  const asked = process.getBuiltinModule("node:child_process").spawnSync("/usr/bin/getent", ["passwd", String(uid)], {
     encoding: "utf8",
     timeout: 5000,
     env: {},

@@ -6,7 +6,6 @@
  */
 import * as fs from "node:fs";
 import { join } from "node:path";
-import { spawnSync } from "node:child_process";
 
 import {
   countIds,
@@ -147,7 +146,7 @@ function findRanges(
   const ranges = parseSubordinateFile(text, name, uid);
   if (ranges.length > 0) return ranges;
   // a directory service: getsubids(1) asks what nsswitch.conf says
-  const asked = spawnSync("getsubids", [...flags, name ?? String(uid)], {
+  const asked = process.getBuiltinModule("node:child_process").spawnSync("getsubids", [...flags, name ?? String(uid)], {
     encoding: "utf8",
     timeout: 5000,
     stdio: ["ignore", "pipe", "ignore"],

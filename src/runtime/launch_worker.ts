@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { fileURLToPath } from "node:url";
 import { allocate, backend, readLater, writeLater } from "#ffi/mod.ts";
 import { expectResult, type Fd, type Pid, tryCall } from "#linux/call.ts";
 import { close, makePipe } from "#linux/file.ts";
@@ -25,7 +24,7 @@ function workerCommand(): string[] {
   const { compiled, runArguments } = backend();
   if (compiled) return [process.execPath, WORKER_ARGUMENT];
   // a script that imports the library is not the program: name the program's own entry
-  const entry = fileURLToPath(new URL("../cli/main.ts", import.meta.url));
+  const entry = process.getBuiltinModule("node:url").fileURLToPath(new URL("../cli/main.ts", import.meta.url));
   return [process.execPath, ...runArguments, entry, WORKER_ARGUMENT];
 }
 

@@ -87,6 +87,8 @@ export interface ContainerSetup {
   readonly spec: RuntimeSpec;
   readonly rootfs: RootfsPlan;
   readonly map: IdMap;
+  /** The file of a user namespace with that map which is there already: joined instead of a new one. */
+  readonly userNamespace?: string;
   readonly host: HostFeatures;
   readonly stdio: StdioPlan;
   /** Whether process 1 is a reaper that passes signals on: `--init`. */

@@ -8,11 +8,12 @@ import { expectResult, type Fd, type Pid, tryCall } from "#linux/call.ts";
 import { close, makePipe } from "#linux/file.ts";
 import { OsError } from "#linux/errno.ts";
 import { DugoutError } from "#oci/error.ts";
-import { failureError, readFailure, waitFor } from "#tape/play.ts";
+import { failureError, readFailure, startTape, waitFor } from "#tape/play.ts";
 import type { Tape } from "#tape/step.ts";
 import { EXEC } from "./process_steps.ts";
 import { CONSOLE_FD, type ContainerSetup, REPORT_FD, STATE_FD } from "./setup.ts";
 import { receiveFd } from "#linux/socket.ts";
+import { joinedUserNamespace } from "./container.ts";
 import { startInUserNamespace } from "./user_namespace.ts";
 
 /** The descriptors of ours that a container is started with. */
@@ -58,19 +59,18 @@ export function startContainer(setup: ContainerSetup, tape: Tape, fds: StartFds)
   const console = setup.stdio.kind === "terminal" ? makeSocketPair() : undefined;
   let playing;
   try {
-    playing = startInUserNamespace(
-      tape,
-      setup.map,
-      [
-        ...fds.stdio.map((ours, child) => ({ child, ours })),
-        { child: REPORT_FD, ours: report.write },
-        { child: STATE_FD, ours: fds.state },
-        ...(console === undefined ? [] : [{ child: CONSOLE_FD, ours: console.theirs }]),
-        ...fds.relays,
-      ],
-      // the terminal's signals are for the engine, which passes them on
-      { name: "dugout-monitor", newSession: true },
-    );
+    const all = [
+      ...fds.stdio.map((ours, child) => ({ child, ours })),
+      { child: REPORT_FD, ours: report.write },
+      { child: STATE_FD, ours: fds.state },
+      ...(console === undefined ? [] : [{ child: CONSOLE_FD, ours: console.theirs }]),
+      ...fds.relays,
+    ];
+    // the terminal's signals are for the engine, which passes them on
+    const options = { name: "dugout-monitor", newSession: true };
+    playing = joinedUserNamespace(setup) === undefined
+      ? startInUserNamespace(tape, setup.map, all, options)
+      : startTape(tape, { fds: all, ...options });
   } catch (error) {
     close(report.read);
     if (console !== undefined) close(console.ours);

@@ -79,6 +79,8 @@ export const USER_NAMESPACE_BUFFERS = [["go", { sizeBytes: 8 }]] as const;
 /** Pipes between a tape and whoever maps its ids; `fds` goes to {@linkcode startTape}. */
 export interface MapPipes {
   readonly fds: { child: number; ours: Fd }[];
+  /** Waits until the player has its user namespace. @returns Whether it has: a failure of the tape tells why not. */
+  isReady(): boolean;
   /** To be called when the player runs: waits for it, maps its ids, lets it go on. */
   serve(pid: Pid): void;
   close(): void;
@@ -93,18 +95,22 @@ export function makeMapPipes(map: IdMap): MapPipes {
     close(fd);
     open = open.filter((other) => other !== fd);
   };
+  const isReady = () => {
+    drop(ready.write);
+    drop(go.read);
+    const byte = allocate(1);
+    let result: number;
+    do result = tryCall("read", ready.read, addressOf(byte), 1); while (result === -4);
+    return expectResult(result, "read", "ready pipe") > 0;
+  };
   return {
     fds: [{ child: READY_FD, ours: ready.write }, { child: GO_FD, ours: go.read }],
+    isReady,
     serve(pid) {
-      drop(ready.write);
-      drop(go.read);
-      const byte = allocate(1);
-      let result: number;
-      do result = tryCall("read", ready.read, addressOf(byte), 1); while (result === -4);
-      // nothing: the tape failed before, and its own failure says how
-      if (expectResult(result, "read", "ready pipe") === 0) return;
-      mapIds(pid, map);
-      writeAll(go.write, byte);
+      // if not: the tape failed before, and its own failure says how
+      if (!isReady()) return;
+      startMapping(pid, map).wait();
+      writeAll(go.write, allocate(1));
     },
     close() {
       open.forEach(close);
@@ -113,17 +119,21 @@ export function makeMapPipes(map: IdMap): MapPipes {
   };
 }
 
-function mapIds(pid: Pid, map: IdMap): void {
-  if (process.getuid!() === 0) {
-    writeFileSync(`/proc/${pid}/uid_map`, mapText(map.uid));
-    writeFileSync(`/proc/${pid}/gid_map`, mapText(map.gid));
-  } else {
-    runMapPrograms(pid, map);
-  }
+/** newuidmap and newgidmap at work, side by side. */
+interface MapPrograms {
+  /** Waits for both. @throws {DugoutError} With what they said. */
+  wait(): void;
 }
 
-/** Runs newuidmap and newgidmap for a process that has just made its user namespace, side by side. */
-function runMapPrograms(pid: Pid, map: IdMap): void {
+/** Maps the ids of a process that has just made its user namespace: root by itself, others by the two programs. */
+function startMapping(pid: Pid, map: IdMap): MapPrograms {
+  if (process.getuid!() !== 0) return startMapPrograms(pid, map);
+  writeFileSync(`/proc/${pid}/uid_map`, mapText(map.uid));
+  writeFileSync(`/proc/${pid}/gid_map`, mapText(map.gid));
+  return { wait() {} };
+}
+
+function startMapPrograms(pid: Pid, map: IdMap): MapPrograms {
   const programs = findIdMapPrograms();
   if (programs === undefined) {
     throw new DugoutError(
@@ -135,30 +145,34 @@ function runMapPrograms(pid: Pid, map: IdMap): void {
     );
   }
   const errors = makePipe();
-  try {
-    const started = ([[programs.uid, map.uid], [programs.gid, map.gid]] as const).map(([program, ranges]) => ({
-      program,
-      pid: spawn({
-        path: program,
-        argv: [program, String(pid), ...ranges.flatMap((r) => [String(r.inside), String(r.outside), String(r.count)])],
-        env: [],
-        fds: [{ child: 2, ours: errors.write }],
-      }),
-    }));
-    const failed = started.filter((child) => waitFor(child.pid) !== 0);
-    if (failed.length === 0) return;
-    close(errors.write);
-    const text = allocate(4096);
-    const length = Math.max(0, tryCall("read", errors.read, addressOf(text), text.length));
-    const said = new TextDecoder().decode(text.subarray(0, length)).trim();
-    throw new DugoutError("IDMAP_FAILED", `Cannot map subordinate ids: ${said || `${failed[0]!.program} failed`}`, {
-      hint:
-        "newuidmap and newgidmap have to be setuid root or have the capabilities cap_setuid and cap_setgid; /etc/subuid and /etc/subgid have to hold the range",
-    });
-  } finally {
-    close(errors.read);
-    close(errors.write);
-  }
+  const started = ([[programs.uid, map.uid], [programs.gid, map.gid]] as const).map(([program, ranges]) => ({
+    program,
+    pid: spawn({
+      path: program,
+      argv: [program, String(pid), ...ranges.flatMap((r) => [String(r.inside), String(r.outside), String(r.count)])],
+      env: [],
+      fds: [{ child: 2, ours: errors.write }],
+    }),
+  }));
+  close(errors.write);
+  return {
+    wait() {
+      const failed = started.filter((child) => waitFor(child.pid) !== 0);
+      const said = failed.length === 0 ? "" : readText(errors.read);
+      close(errors.read);
+      if (failed.length === 0) return;
+      throw new DugoutError("IDMAP_FAILED", `Cannot map subordinate ids: ${said || `${failed[0]!.program} failed`}`, {
+        hint:
+          "newuidmap and newgidmap have to be setuid root or have the capabilities cap_setuid and cap_setgid; /etc/subuid and /etc/subgid have to hold the range",
+      });
+    },
+  };
+}
+
+function readText(fd: Fd): string {
+  const text = allocate(4096);
+  const length = Math.max(0, tryCall("read", fd, addressOf(text), text.length));
+  return new TextDecoder().decode(text.subarray(0, length)).trim();
 }
 
 /**
@@ -202,4 +216,58 @@ export function playUserNamespace(map: IdMap): void {
   close(playing.errors);
   waitFor(playing.pid);
   if (failure !== undefined) throw failureError(tape, failure);
+}
+
+/** A user namespace that a process of ours holds until another one has joined it. */
+export interface HeldUserNamespace {
+  /** Starts newuidmap and newgidmap. */
+  mapIds(): void;
+  /** The file by which the namespace is joined. */
+  readonly path: string;
+  /** Waits until its ids are mapped. @throws {DugoutError} */
+  ready(): void;
+  /** Lets go of it. */
+  [Symbol.dispose](): void;
+}
+
+/**
+ * Makes a user namespace before it is needed, so that newuidmap and newgidmap, two programs that take longer than all
+ * else of a start, run while the container is planned.
+ */
+export function holdUserNamespace(map: IdMap): HeldUserNamespace {
+  const tape: Tape = {
+    steps: [
+      ...userNamespaceSteps(map),
+      step("read", [GO_FD, { buffer: "go" }, 1], "hold the user namespace until", "it is joined", { retry: true }),
+    ],
+    buffers: new Map(USER_NAMESPACE_BUFFERS),
+    errorFd: ERROR_FD,
+  };
+  const pipes = makeMapPipes(map);
+  const playing = startTape(tape, { fds: pipes.fds, name: "dugout-namespace", newSession: true });
+  let programs: MapPrograms | undefined;
+  return {
+    path: `/proc/${playing.pid}/ns/user`,
+    mapIds() {
+      if (!pipes.isReady()) {
+        const failure = readFailure(playing.errors);
+        if (failure !== undefined) throw failureError(tape, failure);
+      }
+      programs = startMapping(playing.pid, map);
+    },
+    ready() {
+      programs?.wait();
+      programs = undefined;
+    },
+    [Symbol.dispose]() {
+      pipes.close();
+      close(playing.errors);
+      try {
+        programs?.wait();
+      } catch {
+        // nobody needs the namespace any more
+      }
+      waitFor(playing.pid);
+    },
+  };
 }

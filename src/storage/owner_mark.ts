@@ -4,8 +4,8 @@
  * @module
  */
 import { readFileSync, readlinkSync } from "node:fs";
-import { hostname } from "node:os";
 import { hashHex } from "#ffi/mod.ts";
+import { machineName } from "#linux/machine.ts";
 
 /** A machine (12 hex digits), a process in it, and when that process started, since pids come back. */
 export type OwnerMark = { host: string; pid: number; startTicks: string };
@@ -17,7 +17,7 @@ export function ownMark(): OwnerMark {
 
 /** This machine, and the pid namespace that we count pids in. */
 export function hostMark(): string {
-  const parts = [hostname()];
+  const parts = [machineName()];
   for (const read of [() => readFileSync("/etc/machine-id", "latin1"), () => readlinkSync("/proc/self/ns/pid")]) {
     try {
       parts.push(read());
