@@ -25,6 +25,22 @@ export type WordFunctionName = keyof typeof WORD_FUNCTIONS;
 /** Hash functions that digests are made by. */
 export type HashAlgorithm = "sha256" | "sha512";
 
+/** The end of a pipe that bytes come from, read by events. The descriptor stays the caller's, who closes it behind the end. */
+export interface ByteSource {
+  /** What has come, in pieces of any size; undefined at the end. One call at a time. */
+  read(): Promise<Uint8Array | undefined>;
+  /** Ends it early; resolves when nothing reads the descriptor any more. */
+  cancel(): Promise<void>;
+}
+
+/** The end of a pipe that bytes go to, written by events. The descriptor stays the caller's, who closes it behind `end`. */
+export interface ByteSink {
+  /** Resolves when the kernel has taken all of it, with false when nobody reads any more. One call at a time. */
+  write(bytes: Uint8Array): Promise<boolean>;
+  /** Lets go of the descriptor. */
+  end(): Promise<void>;
+}
+
 /**
  * What a JavaScript runtime must give so that dugout can reach the kernel. `bun.ts` and `deno.ts` are the two
  * implementations; nothing else in the project knows which runtime it is in.
@@ -63,6 +79,15 @@ export interface Backend {
   readLater(fd: number, bytes: Uint8Array): Promise<number>;
   /** write(2) without holding up the event loop; the result is as that of {@linkcode Backend.readLater}. */
   writeLater(fd: number, bytes: Uint8Array): Promise<number>;
+  /**
+   * Reads a pipe without a thread that waits: Bun has as many threads as there are processors, and where all of them wait
+   * for containers nothing else is read.
+   */
+  openSource(fd: number): ByteSource;
+  /** Writes to a pipe in the same way; the descriptor is non-blocking from then on. */
+  openSink(fd: number): ByteSink;
+  /** Compiles code early, as is best for work that lasts; a compiled program starts with the opposite. */
+  favourThroughput(): void;
   /** Whether this is a compiled program: its executable started again is the program itself. */
   readonly compiled: boolean;
   /** What the executable is to be told, before a script's path, to run it with all rights. */

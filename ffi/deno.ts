@@ -1,4 +1,4 @@
-import type { Backend, WordFunction, WordFunctionName } from "./backend.ts";
+import type { Backend, ByteSink, ByteSource, WordFunction, WordFunctionName } from "./backend.ts";
 import { WORD_FUNCTIONS } from "./backend.ts";
 
 declare const pointerBrand: unique symbol;
@@ -28,6 +28,48 @@ interface DenoFfi {
 
 const LIBC = "libc.so.6";
 const EIO = 5;
+
+const CHUNK_BYTES = 65536;
+
+type CallLater = (name: "read" | "write", fd: number, bytes: Uint8Array) => Promise<number>;
+
+/** Each read has a thread of its own, of which Deno has 512: one that waits cannot be called back. */
+function openSource(callLater: CallLater, fd: number): ByteSource {
+  let pending: Promise<unknown> = Promise.resolve();
+  let isCancelled = false;
+  return {
+    async read() {
+      if (isCancelled) return undefined;
+      // explicit ArrayBuffer, as in allocate; it is handed on with what it holds
+      const bytes = new Uint8Array(new ArrayBuffer(CHUNK_BYTES));
+      const reading = callLater("read", fd, bytes);
+      pending = reading;
+      const count = await reading;
+      return count > 0 && !isCancelled ? bytes.subarray(0, count) : undefined;
+    },
+    async cancel() {
+      isCancelled = true;
+      await pending;
+    },
+  };
+}
+
+function openSink(callLater: CallLater, fd: number): ByteSink {
+  return {
+    async write(bytes) {
+      const stable = new Uint8Array(new ArrayBuffer(bytes.length));
+      stable.set(bytes);
+      for (let done = 0; done < stable.length;) {
+        const count = await callLater("write", fd, stable.subarray(done));
+        // which error it was nobody can tell; with a pipe it is that nobody reads
+        if (count <= 0) return false;
+        done += count;
+      }
+      return true;
+    },
+    end: () => Promise.resolve(),
+  };
+}
 
 /** Makes the backend over Deno's FFI (needs `--allow-ffi`). */
 export function makeDenoBackend(): Backend {
@@ -74,10 +116,14 @@ export function makeDenoBackend(): Backend {
       const pointer = deno.UnsafePointer.create(BigInt(address));
       return new Uint8Array(deno.UnsafePointerView.getArrayBuffer(pointer, sizeBytes));
     },
+    // V8 decides by itself
+    favourThroughput: () => {},
     hashHex: (algorithm, data) =>
       process.getBuiltinModule("node:crypto").createHash(algorithm).update(data).digest("hex"),
     readLater: (fd, bytes) => callLater("read", fd, bytes),
     writeLater: (fd, bytes) => callLater("write", fd, bytes),
+    openSource: (fd) => openSource(callLater, fd),
+    openSink: (fd) => openSink(callLater, fd),
     compiled: deno.build.standalone,
     runArguments: ["run", "--quiet", "--no-lock", "-A"],
   };

@@ -5,9 +5,11 @@
  * @module
  */
 import type { Hash } from "node:crypto";
-import type { Backend, HashAlgorithm, WordFunctionName } from "./backend.ts";
+import type { Backend, ByteSink, ByteSource, HashAlgorithm, WordFunctionName } from "./backend.ts";
 import { makeBunBackend } from "./bun.ts";
 import { makeDenoBackend } from "./deno.ts";
+
+export type { ByteSink, ByteSource } from "./backend.ts";
 
 let loaded: Backend | undefined;
 
@@ -103,4 +105,19 @@ export function readLater(fd: number, bytes: Uint8Array): Promise<number> {
 /** write(2) without holding up the event loop; `bytes` must come from {@linkcode allocate}. @returns The count, or minus errno. */
 export function writeLater(fd: number, bytes: Uint8Array): Promise<number> {
   return backend().writeLater(fd, bytes);
+}
+
+/** Reads a pipe by events; see {@linkcode Backend.openSource}. */
+export function openSource(fd: number): ByteSource {
+  return backend().openSource(fd);
+}
+
+/** Writes to a pipe by events; see {@linkcode Backend.openSink}. */
+export function openSink(fd: number): ByteSink {
+  return backend().openSink(fd);
+}
+
+/** For work that lasts longer than a start (unpacking, transfers): compiles code early. */
+export function favourThroughput(): void {
+  backend().favourThroughput();
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { favourThroughput } from "#ffi/mod.ts";
 import { findAccount } from "#linux/account.ts";
 import type { Platform } from "#oci/platform.ts";
 import { type PullEvent, pullImage, type PullResult } from "#image/pull.ts";
@@ -43,6 +44,7 @@ export async function pull(engine: Engine, name: string, options: PullOptions = 
 
 /** What a pull has to know of this engine. Layers are unpacked for the map that a plain run has. */
 export function pullHost(engine: Engine, access: RegistryAccess, options: PullOptions) {
+  favourThroughput();
   const layers = openLayerStore(engine, chooseIdMap(engine.identity, { kind: "default" }, { uid: 0, gid: 0 }));
   return {
     store: engine.store,
