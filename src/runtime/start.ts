@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { addressOf, allocate, readLater } from "#ffi/mod.ts";
+import { addressOf, allocate, openSource } from "#ffi/mod.ts";
 import { expectResult, type Fd, type Pid, tryCall } from "#linux/call.ts";
 import { close, makePipe } from "#linux/file.ts";
 import { OsError } from "#linux/errno.ts";
@@ -134,11 +134,13 @@ function readWord(fd: Fd): number | undefined {
   return result === 4 ? new DataView(bytes.buffer).getInt32(0, true) : undefined;
 }
 
-/** Reads four bytes without holding up the event loop. */
+/** Reads four bytes by events, since it takes as long as the container runs. The monitor writes them in one piece. */
 async function readWordLater(fd: Fd): Promise<number | undefined> {
-  const bytes = allocate(4);
-  const count = expectResult(await readLater(fd, bytes), "read", "report of the monitor");
-  return count === 4 ? new DataView(bytes.buffer).getInt32(0, true) : undefined;
+  const source = openSource(fd);
+  const bytes = await source.read();
+  await source.cancel();
+  if (bytes === undefined || bytes.length < 4) return undefined;
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getInt32(0, true);
 }
 
 function makeSocketPair(): { ours: Fd; theirs: Fd } {
