@@ -94,9 +94,17 @@ function writeRecord(heap: Heap, step: Step, index: number, places: Places, arch
   if (step.jump !== undefined) {
     flags |= JUMPS.indexOf(step.jump.when) << FLAG.jumpShift;
     heap.view.setUint32(at + RECORD.jump, stepIndex(places, step.jump.to), true);
+    if (step.jump.only !== undefined) heap.view.setUint32(at + RECORD.only, onlyErrno(step.jump), true);
   }
   heap.view.setUint32(at + RECORD.nr, nr, true);
   heap.view.setUint32(at + RECORD.flags, flags, true);
+}
+
+function onlyErrno({ when, only }: NonNullable<Step["jump"]>): number {
+  if (when !== "error" || only === undefined || !Number.isInteger(only) || only < 1 || only > 4095) {
+    throw new RangeError(`Tape cannot jump on "${when}" for error ${only} only`);
+  }
+  return only;
 }
 
 function stepIndex(places: Places, id: string): number {

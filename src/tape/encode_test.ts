@@ -85,6 +85,7 @@ function checkEncoding(tape: Tape, arch: Arch): void {
     assert.equal(JUMPS[flags >> FLAG.jumpShift & 15], step.jump?.when ?? "never");
     if (step.jump !== undefined) {
       const to = view.getUint32(at + RECORD.jump, true);
+      assert.equal(view.getUint32(at + RECORD.only, true), step.jump.only ?? 0);
       assert.equal(tape.steps[to]!.id, step.jump.to);
     }
     for (let k = 0; k < 6; k++) {
@@ -133,6 +134,8 @@ test("whatever a tape says, its bytes say it", () => {
         id,
         ...(random.chance(0.4)
           ? { jump: { when: random.pick(["zero", "nonzero", "error", "always"] as const), to: random.pick(ids) } }
+          : random.chance(0.2)
+          ? { jump: { when: "error", only: 1 + random.below(4095), to: random.pick(ids) } }
           : {}),
         ...(random.chance(0.3) ? { ignore: true } : {}),
         ...(random.chance(0.3) ? { retry: true } : {}),
@@ -223,6 +226,16 @@ test("A-036 a result is used only behind the step that gives it", () => {
     () => encode(makeTape([open, step("write", [1, { struct: [{ result: "copy" }] }, 8], "write")])),
     /struct cannot hold the result/,
   );
+});
+
+test("a jump is for one error only if it is one on errors, and that is an error's number", () => {
+  const jump = { when: "error", to: "end" } as const;
+  for (const only of [0, -1, 4096, 1.5, NaN]) {
+    const steps = [step("getpid", [], "ask", "", { jump: { ...jump, only } }), mark("end", "")];
+    assert.throws(() => encode(makeTape(steps)), RangeError);
+  }
+  const steps = [step("getpid", [], "ask", "", { jump: { when: "zero", to: "end", only: 2 } }), mark("end", "")];
+  assert.throws(() => encode(makeTape(steps)), RangeError);
 });
 
 test("A-036 a jump goes to a step that is there", () => {

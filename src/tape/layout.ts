@@ -19,8 +19,8 @@ export const MAGIC = 0x45504154; // "TAPE"
 /** `struct header`, offsets in bytes. */
 export const HEADER = { magic: 0, count: 4, errorFd: 8, size: 16, SIZE: 24 } as const;
 
-/** `struct record`, offsets in bytes. `arg` is six u64. */
-export const RECORD = { nr: 0, flags: 4, arg: 8, jump: 56, result: 64, SIZE: 72 } as const;
+/** `struct record`, offsets in bytes. `arg` is six u64; `only` is the error that a jump on an error is for, 0 for any. */
+export const RECORD = { nr: 0, flags: 4, arg: 8, jump: 56, only: 60, result: 64, SIZE: 72 } as const;
 
 /** The file descriptors that the player itself uses. */
 export const TAPE_FD = 3;

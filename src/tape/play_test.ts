@@ -51,6 +51,20 @@ test("a failed step is told by its label, its object and the error's name", () =
   });
 });
 
+test("a jump that is for one error leaves others failures", () => {
+  const [ENOENT, EBADF] = [2, 9];
+  const close = (only: number, ignore = false) =>
+    makeTape([
+      step("close", [998], "close", "998", { jump: { when: "error", to: "end", only }, ignore }),
+      step("write", [5, "not here", 8], "write to", "the pipe"),
+      mark("end", "end"),
+      step("write", [5, ".", 1], "write to", "the pipe"),
+    ]);
+  assert.equal(playAndRead(close(EBADF)), ".");
+  assert.throws(() => playAndRead(close(ENOENT)), /close 998: EBADF/);
+  assert.equal(playAndRead(close(ENOENT, true)), "not here.");
+});
+
 test("an ignored error does not end the tape, and a jump on error leaves it", () => {
   const tape = makeTape([
     step("close", [999], "close", "999", { ignore: true }),

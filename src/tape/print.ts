@@ -78,7 +78,8 @@ export interface StepDescription {
   readonly arguments: readonly string[];
   /** How many forks deep the process is that plays it. */
   readonly depth: number;
-  readonly jump?: { readonly when: JumpWhen; readonly to: string };
+  /** `only`: the name of the error that the jump is for. */
+  readonly jump?: { readonly when: JumpWhen; readonly to: string; readonly only?: string };
   readonly ignoresErrors?: boolean;
   readonly repeatsOnInterrupt?: boolean;
   /** What an error means and what to do, by its name. */
@@ -98,13 +99,17 @@ export function describeTape(tape: Tape, options: PrintOptions = {}): TapeDescri
       call: step.call,
       arguments: printArgs(step, kindsOfStep(step), context),
       depth: depths[index]!,
-      ...(step.jump === undefined ? {} : { jump: step.jump }),
+      ...(step.jump === undefined ? {} : { jump: describeJump(step.jump) }),
       ...(step.ignore ? { ignoresErrors: true } : {}),
       ...(step.retry ? { repeatsOnInterrupt: true } : {}),
       ...(step.hints === undefined ? {} : { hints: step.hints }),
     })),
     buffers: [...tape.buffers].map(([name, { sizeBytes }]) => ({ name, sizeBytes })),
   };
+}
+
+function describeJump({ when, to, only }: NonNullable<Step["jump"]>): NonNullable<StepDescription["jump"]> {
+  return { when, to, ...(only === undefined ? {} : { only: errnoName(only) }) };
 }
 
 /** The steps whose results are used, and those that are jumped to, by id. */
@@ -195,7 +200,10 @@ const JUMP_WORDS: Readonly<Record<Exclude<JumpWhen, "never">, string>> = {
 
 function notesOf(step: Step): string[] {
   const notes: string[] = [];
-  if (step.jump !== undefined) notes.push(`→ ${escapeControls(step.jump.to)}${JUMP_WORDS[step.jump.when]}`);
+  if (step.jump !== undefined) {
+    const { when, to, only } = step.jump;
+    notes.push(`→ ${escapeControls(to)}${only === undefined ? JUMP_WORDS[when] : ` on ${errnoName(only)}`}`);
+  }
   if (step.ignore) notes.push("errors ignored");
   if (step.retry) notes.push("EINTR repeats");
   return notes;

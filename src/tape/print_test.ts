@@ -83,6 +83,13 @@ test("values of the environment are shown only to whom asks for them", () => {
   assert.ok(JSON.stringify(describeTape(tape, { showEnvironment: true })).includes("s3cret"));
 });
 
+test("a jump that is for one error names it", () => {
+  assert.deepEqual(
+    print(step("close", [5], "close", "it", { jump: { when: "error", to: "end", only: 2 } }), mark("end", "done")),
+    ["close it  close(5)  → end on ENOENT", "end: done"],
+  );
+});
+
 test("a place that is jumped to is named, a result that is used is assigned, others are not", () => {
   assert.deepEqual(
     print(

@@ -35,7 +35,8 @@ export interface Step {
   readonly object?: string;
   /** A name by which other steps refer to its result, or jump to it. */
   readonly id?: string;
-  readonly jump?: { readonly when: Exclude<JumpWhen, "never">; readonly to: string };
+  /** `only`: the number of the error that a jump on an error is for; any other one is a failure. */
+  readonly jump?: { readonly when: Exclude<JumpWhen, "never">; readonly to: string; readonly only?: number };
   /** Whether an error is no failure. */
   readonly ignore?: boolean;
   /** Whether EINTR repeats the call. */

@@ -29,7 +29,7 @@ struct record {
 	u32 flags; /* bits 0-5: argument is the result of that record; then FLAG_*; bits 16-19: JUMP_* */
 	u64 arg[6];
 	u32 jump;
-	u32 reserved;
+	u32 only; /* the error that JUMP_ERROR is for; 0: any */
 	s64 result;
 };
 
@@ -142,7 +142,7 @@ __attribute__((noreturn, used)) void play(void)
 		int failed = result < 0 && result >= -4095 && record->nr != OP_ALU && record->nr != OP_LOAD;
 		u32 when = record->flags >> 16 & 15;
 		int jump = when == JUMP_ALWAYS || (when == JUMP_ZERO && result == 0) ||
-			   (when == JUMP_NONZERO && result != 0 && !failed) || (when == JUMP_ERROR && failed);
+			   (when == JUMP_NONZERO && result != 0 && !failed) || (when == JUMP_ERROR && failed && (record->only == 0 || record->only == -result));
 		if (failed && !jump && !(record->flags & FLAG_IGNORE))
 			fail(header, i, -result);
 		if (jump && record->jump >= header->count)
