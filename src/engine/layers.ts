@@ -11,7 +11,9 @@ import { blobPath } from "#storage/content.ts";
 import { visibleLayers } from "#storage/driver.ts";
 import { hasLayer, layerPaths, type LayersPath, openLayers } from "#storage/layers.ts";
 import { needsSettling } from "#storage/settle.ts";
+import type { RootfsPlan } from "#runtime/setup.ts";
 import type { Engine } from "./engine.ts";
+import type { RootSource } from "./prepare.ts";
 import { runInWorker, type RunWorkerOptions } from "./worker.ts";
 
 /** The layers of an id map. */
@@ -77,4 +79,11 @@ export function checkHasLayers(image: ImageContent, name: string): void {
   if (image.layers.length === 0) {
     throw new DugoutError("NO_LAYERS", `Cannot run "${name}": the image has no layers, and so no program`);
   }
+}
+
+/** Copies layers to where a container's root is to be: what the vfs driver has in place of a mount. */
+export async function copyLayers(source: NonNullable<RootSource["copyOf"]>, rootfs: RootfsPlan): Promise<void> {
+  if (rootfs.kind !== "directory") throw new Error(`Layers are copied for a directory, got ${rootfs.kind}`);
+  const { layers, map, diffIds } = source;
+  await runInWorker(map, { kind: "vfsRoot", layers, diffIds: [...diffIds], target: rootfs.path });
 }

@@ -17,10 +17,12 @@ import { quote } from "#oci/text.ts";
 import type { RunOptions, RunRequest } from "#docker/run_request.ts";
 import { planContainer } from "#runtime/container.ts";
 import { chooseIdMap } from "#runtime/identity.ts";
+import type { Digest } from "#oci/digest.ts";
 import { lockedFlags } from "#runtime/mount_steps.ts";
 import { resolveInLayers } from "#runtime/resolve.ts";
 import type { ContainerSetup, RootfsPlan, StdioPlan } from "#runtime/setup.ts";
 import { MAX_ACCOUNT_FILE_BYTES, type ResolvedUser, resolveUser } from "#runtime/users.ts";
+import type { LayersPath } from "#storage/layers.ts";
 import type { Tape } from "#tape/step.ts";
 import type { ContainerDirectory } from "./container_directory.ts";
 import { deviceMounts } from "./devices.ts";
@@ -37,6 +39,8 @@ export interface RootSource {
   /** Directories that lie over each other, topmost first. */
   readonly lowers: readonly string[];
   readonly rootfs: RootfsPlan;
+  /** The layers, topmost first, that have to be copied to where `rootfs` is: the vfs driver. */
+  readonly copyOf?: { readonly layers: LayersPath; readonly map: IdMap; readonly diffIds: readonly Digest[] };
 }
 
 /** A container that can be started. */

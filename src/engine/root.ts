@@ -4,6 +4,7 @@
  * @module
  */
 import * as fs from "node:fs";
+import { join } from "node:path";
 import type { IdMap } from "#linux/idmap.ts";
 import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
@@ -13,11 +14,13 @@ import { ensureHelloImage } from "#image/hello/ensure.ts";
 import { isHelloName } from "#image/hello/name.ts";
 import type { RootfsPlan } from "#runtime/setup.ts";
 import type { ResolvedUser } from "#runtime/users.ts";
+import { planRootfs } from "#storage/driver.ts";
 import type { ContainerDirectory } from "./container_directory.ts";
 import type { Engine } from "./engine.ts";
 import { hasMountBelow, planHostTree, readMountPoints } from "./host_tree.ts";
 import { checkHasLayers, ensureLayers, openLayerStore } from "./layers.ts";
 import type { chooseUser, RootSource } from "./prepare.ts";
+import { openDriver } from "./storage_driver.ts";
 
 /** What decides the root. */
 export interface RootInput {
@@ -53,10 +56,17 @@ async function openImageRoot(input: RootInput): Promise<OpenedRoot> {
   // which ids a layer is unpacked with depends on the map; the map, with a single id, on nothing in the layers
   const first = input.chooseUser(engine, { ...request, user: "0", groupAdd: [] }, { lowers: [], config });
   checkHasLayers(image, request.image ?? "");
-  const lowers = await ensureLayers(openLayerStore(engine, first.map), image);
-  const rootfs = overlayOn(lowers, directory, input.options.rm);
+  const { driver } = await openDriver(engine);
+  const layers = openLayerStore(engine, first.map);
+  const lowers = await ensureLayers(layers, image);
+  const diffIds = image.layers.map(({ diffId }) => diffId).reverse();
+  const { upper, work, merged } = directory;
+  const copy = join(directory.path, "root");
+  const rootfs = planRootfs(driver, layers.path, diffIds, { upper, work, merged, copy, volatile: input.options.rm });
   const { map, user } = input.chooseUser(engine, request, { lowers, config });
-  return { root: { config, lowers, rootfs }, map, user };
+  const root = { config, lowers, rootfs };
+  if (driver.name !== "vfs") return { root, map, user };
+  return { root: { ...root, copyOf: { layers: layers.path, map: first.map, diffIds } }, map, user };
 }
 
 async function getImage({ engine, request, options, fetchImage }: RootInput): Promise<FoundImage> {

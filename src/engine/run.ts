@@ -28,6 +28,7 @@ import {
 import type { Engine } from "./engine.ts";
 import { followForeground, type ForegroundOptions } from "./foreground.ts";
 import { makeTreeDirectories } from "./host_tree.ts";
+import { copyLayers } from "./layers.ts";
 import { isNoexec } from "./paths.ts";
 import {
   checkNetwork,
@@ -163,6 +164,7 @@ async function startRun(input: RunInput): Promise<{ plan: Plan; name: string; ru
     if (options.cidfile !== undefined) writeNewFile(options.cidfile, directory.id, "--cidfile");
     makeContainerDirectory(directory, rootMode(plan.root));
     if (plan.root.rootfs.kind === "tree") makeTreeDirectories(plan.root.rootfs.parts);
+    if (plan.root.copyOf !== undefined) await copyLayers(plan.root.copyOf, plan.root.rootfs);
     stdioFds = options.tty ? undefined : openStdio(input.streams, user.uid);
     const stdio: StdioPlan = stdioFds === undefined
       ? { kind: "terminal" }

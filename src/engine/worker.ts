@@ -20,6 +20,8 @@ export async function runInWorker<Plan extends WorkerPlan>(
   let last: WorkerLine | undefined;
   const code = await launchWorker(map, plan, {
     signal: options.signal,
+    // it reads files that their owner may not read
+    inNamespace: plan.kind === "vfsRoot",
     onLine(text) {
       const line = parseWorkerLine(text);
       if (line?.kind === "progress") options.onProgress?.(line.doneBytes, line.totalBytes);

@@ -42,6 +42,8 @@ function workerEnvironment(): string[] {
 export interface WorkerOptions {
   /** Gets each line that the worker writes. */
   readonly onLine: (line: string) => void;
+  /** Whether it needs the rights of a user namespace's root even where the map has a single id. */
+  readonly inNamespace?: boolean;
   /** Ends the worker. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -59,7 +61,7 @@ export async function launchWorker(map: IdMap, plan: unknown, options: WorkerOpt
   const stdout = makePipe();
   let pid: Pid;
   try {
-    pid = startWorker(map, stdin.read, stdout.write);
+    pid = startWorker(map, stdin.read, stdout.write, options.inNamespace ?? false);
   } catch (error) {
     close(stdin.write);
     close(stdout.read);
@@ -81,11 +83,11 @@ export async function launchWorker(map: IdMap, plan: unknown, options: WorkerOpt
   return exitCodeOf(waitFor(pid));
 }
 
-function startWorker(map: IdMap, input: Fd, output: Fd): Pid {
+function startWorker(map: IdMap, input: Fd, output: Fd, inNamespace: boolean): Pid {
   const [path, ...args] = workerCommand() as [string, ...string[]];
   const env = workerEnvironment();
   const fds = [{ child: 0, ours: input }, { child: 1, ours: output }];
-  if (isSingle(map)) return spawn({ path, argv: [path, ...args], env, fds });
+  if (isSingle(map) && !inNamespace) return spawn({ path, argv: [path, ...args], env, fds });
 
   const tape: Tape = {
     steps: [

@@ -1,0 +1,66 @@
+/**
+ * The storage driver of this engine: the one that was asked for, or the first that works, tried once and remembered.
+ *
+ * @module
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { CLONE_NEWNS } from "#linux/namespaces.ts";
+import { AT_FDCWD, close } from "#linux/file.ts";
+import type { IdMap } from "#linux/idmap.ts";
+import { MNT_DETACH, MS_PRIVATE, MS_REC } from "#linux/mount.ts";
+import { fuseSteps, rootfsSteps } from "#runtime/rootfs_steps.ts";
+import { ERROR_FD, startInUserNamespace, USER_NAMESPACE_BUFFERS, userNamespaceSteps } from "#runtime/user_namespace.ts";
+import { parseDriverName, type RootfsPlan } from "#storage/driver.ts";
+import { type DriverChoice, loadDriver } from "#storage/probe.ts";
+import { failureError, readFailure, waitFor } from "#tape/play.ts";
+import { type Step, step } from "#tape/step.ts";
+import type { Engine } from "./engine.ts";
+
+/**
+ * The driver, and why it is that one.
+ * @throws {DugoutError} DRIVER_UNKNOWN, DRIVER_UNFIT for one that was asked for and cannot be had.
+ */
+export function openDriver(engine: Engine): Promise<DriverChoice> {
+  const wanted = engine.storageDriver === undefined ? undefined : parseDriverName(engine.storageDriver);
+  return loadDriver(engine.dataRoot, engine.runRoot, wanted, { tryRootfs });
+}
+
+/** Mounts a root file system in namespaces that end at once, and makes a directory in it. @returns What went wrong. */
+function tryRootfs(plan: RootfsPlan): string | undefined {
+  if (plan.kind === "directory") return undefined;
+  const map: IdMap = {
+    uid: [{ inside: 0, outside: process.geteuid!(), count: 1 }],
+    gid: [{ inside: 0, outside: process.getegid!(), count: 1 }],
+  };
+  const tape = {
+    steps: [
+      ...userNamespaceSteps(map),
+      step("unshare", [CLONE_NEWNS], "make", "mount namespace"),
+      step("mount", ["none", "/", 0, MS_REC | MS_PRIVATE, 0], "make mounts private at", "/"),
+      ...mountSteps(plan),
+      step("mkdirat", [AT_FDCWD, join(plan.merged, "made"), 0o700], "make a directory in", plan.merged),
+      step("umount2", [plan.merged, MNT_DETACH], "unmount", plan.merged),
+    ],
+    buffers: new Map([...USER_NAMESPACE_BUFFERS, ["status", { sizeBytes: 8 }]]),
+    errorFd: ERROR_FD,
+  };
+  try {
+    const playing = startInUserNamespace(tape, map, [], { name: "dugout-probe" });
+    const failure = readFailure(playing.errors);
+    close(playing.errors);
+    waitFor(playing.pid);
+    if (failure !== undefined) return failureError(tape, failure).message;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+  // without the mount the directory would lie in the mount point itself
+  return existsSync(join(plan.upper, "made")) ? undefined : "the mount did not come about";
+}
+
+function mountSteps(plan: Exclude<RootfsPlan, { kind: "directory" }>): Step[] {
+  return plan.kind === "overlay" ? rootfsSteps(plan, { uid: 0, gid: 0 }) : [
+    ...fuseSteps(plan),
+    step("wait4", [{ result: "fuse fork" }, { buffer: "status" }, 0, 0], "wait for", "fuse-overlayfs", { retry: true }),
+  ];
+}
