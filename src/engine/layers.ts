@@ -8,7 +8,6 @@ import type { Digest } from "#oci/digest.ts";
 import { DugoutError } from "#oci/error.ts";
 import type { ImageContent } from "#image/closure.ts";
 import { blobPath } from "#storage/content.ts";
-import { visibleLayers } from "#storage/driver.ts";
 import { hasLayer, layerPaths, type LayersPath, openLayers } from "#storage/layers.ts";
 import { needsSettling } from "#storage/settle.ts";
 import type { RootfsPlan } from "#runtime/setup.ts";
@@ -54,7 +53,7 @@ const AT_ONCE = 2;
 
 /**
  * Unpacks what is missing of an image's layers.
- * @returns Their directories, topmost first.
+ * @returns Their directories, topmost first, each once.
  */
 export async function ensureLayers(layers: LayerStore, image: ImageContent): Promise<string[]> {
   const missing = new Map(
@@ -71,7 +70,7 @@ export async function ensureLayers(layers: LayerStore, image: ImageContent): Pro
   if (needsSettling(layers.path, diffIds)) {
     await runInWorker(layers.map, { kind: "settle", layers: layers.path, diffIds });
   }
-  return visibleLayers(layers.path, diffIds).map((diffId) => layerPaths(layers.path, diffId).diff);
+  return [...new Set(diffIds)].map((diffId) => layerPaths(layers.path, diffId).diff);
 }
 
 /** Refuses an image without layers: there is nothing to run. */
