@@ -25,19 +25,19 @@ export type WordFunctionName = keyof typeof WORD_FUNCTIONS;
 /** Hash functions that digests are made by. */
 export type HashAlgorithm = "sha256" | "sha512";
 
-/** The end of a pipe that bytes come from, read by events. The descriptor stays the caller's, who closes it behind the end. */
+/** The end of a pipe that bytes come from, read by events. It owns the descriptor, and closes it at its end. */
 export interface ByteSource {
   /** What has come, in pieces of any size; undefined at the end. One call at a time. */
   read(): Promise<Uint8Array | undefined>;
-  /** Ends it early; resolves when nothing reads the descriptor any more. */
+  /** Ends it, perhaps early: a read that waits gives undefined. */
   cancel(): Promise<void>;
 }
 
-/** The end of a pipe that bytes go to, written by events. The descriptor stays the caller's, who closes it behind `end`. */
+/** The end of a pipe that bytes go to, written by events. It owns the descriptor, and `end` closes it. */
 export interface ByteSink {
   /** Resolves when the kernel has taken all of it, with false when nobody reads any more. One call at a time. */
   write(bytes: Uint8Array): Promise<boolean>;
-  /** Lets go of the descriptor. */
+  /** Closes the descriptor. */
   end(): Promise<void>;
 }
 
@@ -80,8 +80,8 @@ export interface Backend {
   /** write(2) without holding up the event loop; the result is as that of {@linkcode Backend.readLater}. */
   writeLater(fd: number, bytes: Uint8Array): Promise<number>;
   /**
-   * Reads a pipe without a thread that waits: Bun has as many threads as there are processors, and where all of them wait
-   * for containers nothing else is read.
+   * Reads a pipe without a thread that waits: Bun has as many threads as there are processors, Deno has 32, and where all
+   * of them wait for containers nothing else is read.
    */
   openSource(fd: number): ByteSource;
   /** Writes to a pipe in the same way; the descriptor is non-blocking from then on. */

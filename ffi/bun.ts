@@ -33,16 +33,33 @@ function errnoOf(error: NodeJS.ErrnoException): number {
   return -Math.abs(error.errno ?? 5);
 }
 
+function closeOnce(fd: number): () => void {
+  let isOpen = true;
+  return () => {
+    if (isOpen) process.getBuiltinModule("node:fs").closeSync(fd);
+    isOpen = false;
+  };
+}
+
 function openSource(bun: BunGlobal, fd: number): ByteSource {
   const reader = bun.file(fd).stream().getReader();
+  const close = closeOnce(fd);
   return {
-    read: async () => (await reader.read()).value,
-    cancel: () => reader.cancel(),
+    async read() {
+      const { value } = await reader.read();
+      if (value === undefined) close();
+      return value;
+    },
+    async cancel() {
+      await reader.cancel();
+      close();
+    },
   };
 }
 
 function openSink(bun: BunGlobal, fd: number): ByteSink {
   const writer = bun.file(fd).writer({ highWaterMark: 1 });
+  const close = closeOnce(fd);
   return {
     async write(bytes) {
       try {
@@ -59,6 +76,7 @@ function openSink(bun: BunGlobal, fd: number): ByteSink {
       } catch {
         // what could not be written has been told by write
       }
+      close();
     },
   };
 }

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { Backend, ByteSink, ByteSource, WordFunction, WordFunctionName } from "./backend.ts";
 import { WORD_FUNCTIONS } from "./backend.ts";
 
@@ -29,45 +30,52 @@ interface DenoFfi {
 const LIBC = "libc.so.6";
 const EIO = 5;
 
-const CHUNK_BYTES = 65536;
+/** A pipe as a socket of node:net, which Deno waits for by events and closes at its end. */
+function openSocket(fd: number, direction: { readable: boolean; writable: boolean }): Socket {
+  const { Socket } = process.getBuiltinModule("node:net");
+  const socket = new Socket({ fd, ...direction });
+  // told by read and write; without a listener it would end the program
+  socket.on("error", () => {});
+  return socket;
+}
 
-type CallLater = (name: "read" | "write", fd: number, bytes: Uint8Array) => Promise<number>;
-
-/** Each read has a thread of its own, of which Deno has 512: one that waits cannot be called back. */
-function openSource(callLater: CallLater, fd: number): ByteSource {
-  let pending: Promise<unknown> = Promise.resolve();
-  let isCancelled = false;
+function openSource(fd: number): ByteSource {
+  const socket = openSocket(fd, { readable: true, writable: false });
+  const chunks = socket[Symbol.asyncIterator]();
   return {
     async read() {
-      if (isCancelled) return undefined;
-      // explicit ArrayBuffer, as in allocate; it is handed on with what it holds
-      const bytes = new Uint8Array(new ArrayBuffer(CHUNK_BYTES));
-      const reading = callLater("read", fd, bytes);
-      pending = reading;
-      const count = await reading;
-      return count > 0 && !isCancelled ? bytes.subarray(0, count) : undefined;
+      try {
+        const { value, done } = await chunks.next();
+        return done === true ? undefined : value;
+      } catch (error) {
+        if (socket.destroyed) return undefined;
+        throw error;
+      }
     },
-    async cancel() {
-      isCancelled = true;
-      await pending;
+    cancel() {
+      socket.destroy();
+      return Promise.resolve();
     },
   };
 }
 
-function openSink(callLater: CallLater, fd: number): ByteSink {
+function openSink(fd: number): ByteSink {
+  const socket = openSocket(fd, { readable: false, writable: true });
   return {
-    async write(bytes) {
-      const stable = new Uint8Array(new ArrayBuffer(bytes.length));
-      stable.set(bytes);
-      for (let done = 0; done < stable.length;) {
-        const count = await callLater("write", fd, stable.subarray(done));
-        // which error it was nobody can tell; with a pipe it is that nobody reads
-        if (count <= 0) return false;
-        done += count;
-      }
-      return true;
-    },
-    end: () => Promise.resolve(),
+    write: (bytes) =>
+      new Promise((resolve, reject) =>
+        socket.write(bytes, (error) => {
+          if (error === null || error === undefined) resolve(true);
+          else if (socket.destroyed || (error as NodeJS.ErrnoException).code === "EPIPE") resolve(false);
+          else reject(error);
+        })
+      ),
+    end: () =>
+      new Promise((resolve) => {
+        if (socket.closed) return resolve();
+        socket.once("close", () => resolve());
+        socket.end();
+      }),
   };
 }
 
@@ -122,8 +130,8 @@ export function makeDenoBackend(): Backend {
       process.getBuiltinModule("node:crypto").createHash(algorithm).update(data).digest("hex"),
     readLater: (fd, bytes) => callLater("read", fd, bytes),
     writeLater: (fd, bytes) => callLater("write", fd, bytes),
-    openSource: (fd) => openSource(callLater, fd),
-    openSink: (fd) => openSink(callLater, fd),
+    openSource,
+    openSink,
     compiled: deno.build.standalone,
     runArguments: ["run", "--quiet", "--no-lock", "-A"],
   };

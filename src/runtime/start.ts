@@ -102,7 +102,6 @@ export function startContainer(setup: ContainerSetup, tape: Tape, fds: StartFds)
     ...(terminal === undefined ? {} : { terminal }),
     async wait() {
       const status = await readWordLater(report.read);
-      close(report.read);
       waitFor(monitor);
       if (status === undefined) throw new Error("Container's monitor was killed: how the container ended is not known");
       return status;
@@ -134,7 +133,10 @@ function readWord(fd: Fd): number | undefined {
   return result === 4 ? new DataView(bytes.buffer).getInt32(0, true) : undefined;
 }
 
-/** Reads four bytes by events, since it takes as long as the container runs. The monitor writes them in one piece. */
+/**
+ * Reads four bytes by events, since it takes as long as the container runs, and closes the descriptor. The monitor writes
+ * them in one piece.
+ */
 async function readWordLater(fd: Fd): Promise<number | undefined> {
   const source = openSource(fd);
   const bytes = await source.read();
