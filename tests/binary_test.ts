@@ -28,7 +28,7 @@ function layTraps(box: Sandbox): string {
     "libc.so.6": "not a library\n",
   };
   for (const [name, text] of Object.entries(files)) writeFileSync(join(trap, name), text);
-  for (const name of ["valibot", "commander", "smol-toml", "fflate"]) {
+  for (const name of ["valibot", "commander", "smol-toml"]) {
     mkdirSync(join(trap, "node_modules", name), { recursive: true });
     writeFileSync(join(trap, "node_modules", name, "index.js"), script);
   }

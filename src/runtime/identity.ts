@@ -19,6 +19,7 @@ import {
 import { findAccount } from "#linux/account.ts";
 import { DugoutError } from "#oci/error.ts";
 import { OsError } from "#linux/errno.ts";
+import { findIdMapPrograms, NEWUIDMAP_PATHS } from "./idmap_programs.ts";
 import { playUserNamespace } from "./user_namespace.ts";
 
 /** The caller, and the subordinate ids that were found for them. */
@@ -41,18 +42,6 @@ export type UsernsMode =
   | { readonly kind: "keep-id"; readonly uid?: number; readonly gid?: number }
   | { readonly kind: "nomap" };
 
-const NEWUIDMAP_PLACES = ["/usr/bin", "/bin", "/usr/local/bin", "/run/wrappers/bin", "/run/current-system/sw/bin"];
-
-/** Where newuidmap and newgidmap are: absolute paths, never the caller's PATH, since they run with rights. */
-export function findIdMapPrograms(): { uid: string; gid: string } | undefined {
-  for (const place of NEWUIDMAP_PLACES) {
-    if (fs.existsSync(`${place}/newuidmap`) && fs.existsSync(`${place}/newgidmap`)) {
-      return { uid: `${place}/newuidmap`, gid: `${place}/newgidmap` };
-    }
-  }
-  return undefined;
-}
-
 /** What decides the identity; when none of it has changed, the remembered one holds. */
 function identityKey(): string {
   const stamp = (path: string) => {
@@ -67,7 +56,7 @@ function identityKey(): string {
     stamp("/etc/subuid"),
     stamp("/etc/subgid"),
     stamp("/etc/nsswitch.conf"),
-    NEWUIDMAP_PLACES.map((place) => stamp(`${place}/newuidmap`)),
+    NEWUIDMAP_PATHS.map(stamp),
     fs.readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(),
   ]);
 }

@@ -14,7 +14,7 @@ import { spawn } from "#linux/spawn.ts";
 import { DugoutError } from "#oci/error.ts";
 import { failureError, type Playing, readFailure, startTape, waitFor } from "#tape/play.ts";
 import { operate, type Step, step, type Tape } from "#tape/step.ts";
-import { findIdMapPrograms } from "./identity.ts";
+import { findIdMapPrograms } from "./idmap_programs.ts";
 
 /** The descriptors by which a tape tells that it has its user namespace, and is told that ids are mapped. */
 export const READY_FD = 5;

@@ -29,15 +29,13 @@ export const ARROWS: Record<string, readonly string[]> = {
 /** Which packages a room may import; what is not named here may be imported by none. */
 const PACKAGES: Record<string, readonly string[]> = {
   "valibot": ["oci", "storage", "image", "network", "runtime", "docker", "engine", "cli"],
-  "fflate": ["oci", "image", "engine", "storage"],
   "smol-toml": ["image", "engine"],
   "commander": ["cli"],
-  "@deno/shim-deno": ["ffi"],
   "bun:ffi": ["ffi"],
 };
 
 /** What takes a millisecond or more to load: imported where it is used, never on the way to the first command. */
-export const HEAVY = ["node:http", "node:https", "node:http2", "commander", "@deno/shim-deno", "smol-toml", "fflate"];
+export const HEAVY = ["node:http", "node:https", "node:http2", "commander", "smol-toml"];
 
 /** The room of a file: `src/oci/digest.ts` → oci, `ffi/mod.ts` → ffi, `mod.ts`; undefined for what is no part of the product. */
 export function roomOf(path: string): string | undefined {
