@@ -180,6 +180,7 @@ async function startRun(input: RunInput): Promise<{ plan: Plan; name: string; ru
       ...describeRoot(plan.root, plan.map),
     });
     const tape = input.transformTape?.(prepared.tape) ?? prepared.tape;
+    held?.ready();
     running = start({ ...prepared, tape }, directory, stdioFds);
   } catch (error) {
     stdioFds?.close();
