@@ -1,3 +1,4 @@
+import { parseBoolean } from "#docker/boolean.ts";
 import type { OptionDeclaration } from "./declare/types.ts";
 import { suggestWord } from "./suggest.ts";
 import { usageError } from "./usage_error.ts";
@@ -47,7 +48,7 @@ export function scanOptions(
 
   const store = (known: Known, label: string, value: string): void => {
     if (known.option.value === undefined) {
-      const on = parseSwitch(value);
+      const on = parseBoolean(value);
       if (on === undefined) throw fail(describeInvalid(value, label, "a switch takes true or false"));
       options.set(known.name, on);
       return;
@@ -142,28 +143,6 @@ function findLong(declared: readonly OptionDeclaration[], name: string): Known |
 function findShort(declared: readonly OptionDeclaration[], letter: string): Known | undefined {
   const option = declared.find(({ flags }) => flags[1] === letter && flags[0] === "-");
   return option === undefined || letter === "-" ? undefined : { name: longName(option), label: option.flags, option };
-}
-
-/** The spellings that Go's strconv.ParseBool takes, and no others. */
-function parseSwitch(value: string): boolean | undefined {
-  switch (value) {
-    case "1":
-    case "t":
-    case "T":
-    case "true":
-    case "TRUE":
-    case "True":
-      return true;
-    case "0":
-    case "f":
-    case "F":
-    case "false":
-    case "FALSE":
-    case "False":
-      return false;
-    default:
-      return undefined;
-  }
 }
 
 function checkValue(option: OptionDeclaration, value: string): string | undefined {

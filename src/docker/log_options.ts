@@ -8,7 +8,8 @@ import { quote } from "#oci/text.ts";
 import { flagConflict, flagError } from "./flag_error.ts";
 import type { LogRequest } from "./run_request.ts";
 import { parseSize } from "./size.ts";
-import { parseBoolean, parseInteger, splitOnce } from "./text_rules.ts";
+import { parseBoolean } from "./boolean.ts";
+import { parseInteger, splitOnce } from "./text_rules.ts";
 
 /** Drivers of Docker's that send logs elsewhere. */
 const REMOTE: ReadonlySet<string> = new Set([

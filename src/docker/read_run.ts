@@ -37,7 +37,8 @@ import {
 import { applySecurityOption } from "./security_opt.ts";
 import { parseSize } from "./size.ts";
 import { checkSysctlNamespaces, parseSysctl } from "./sysctl.ts";
-import { checkNoNul, parseBoolean, parseInteger } from "./text_rules.ts";
+import { parseBoolean } from "./boolean.ts";
+import { checkNoNul, parseInteger } from "./text_rules.ts";
 import { parseTmpfs } from "./tmpfs.ts";
 import { parseUlimit } from "./ulimit.ts";
 import { parseUserns } from "./userns.ts";

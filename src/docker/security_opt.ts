@@ -7,7 +7,8 @@ import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
 import { flagError } from "./flag_error.ts";
 import type { SecurityRequest } from "./run_request.ts";
-import { cleanPath, parseBoolean } from "./text_rules.ts";
+import { parseBoolean } from "./boolean.ts";
+import { cleanPath } from "./text_rules.ts";
 
 const FLAG = "--security-opt";
 

@@ -24,28 +24,6 @@ export function splitOnce(text: string, mark: string): [before: string, after: s
   return at === -1 ? [text, undefined] : [text.slice(0, at), text.slice(at + mark.length)];
 }
 
-/** `true`, `1`, `t`, `false`, `0`, `f`, in the cases that Go's strconv.ParseBool takes. */
-export function parseBoolean(text: string): boolean | undefined {
-  switch (text) {
-    case "1":
-    case "t":
-    case "T":
-    case "true":
-    case "TRUE":
-    case "True":
-      return true;
-    case "0":
-    case "f":
-    case "F":
-    case "false":
-    case "FALSE":
-    case "False":
-      return false;
-    default:
-      return undefined;
-  }
-}
-
 /** A whole number in decimal digits within bounds; anything else is `undefined`. */
 export function parseInteger(text: string, least: number, most: number): number | undefined {
   if (!/^-?[0-9]{1,16}$/.test(text)) return undefined;
