@@ -17,6 +17,7 @@ const LOADERS: ReadonlyMap<string, () => Promise<CommandFunction>> = new Map<str
   ["login", async () => (await import("./commands/login.ts")).runLogin],
   ["logout", async () => (await import("./commands/login.ts")).runLogout],
   ["pull", async () => (await import("./commands/pull.ts")).runPull],
+  ["push", async () => (await import("./commands/push.ts")).runPush],
   ["rmi", async () => (await import("./commands/remove_images.ts")).runRemoveImages],
   ["run", async () => (await import("./commands/run.ts")).runRun],
   ["save", async () => (await import("./commands/archives.ts")).runSave],

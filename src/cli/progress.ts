@@ -24,6 +24,11 @@ export type PartState =
   | "Already exists"
   | "Loading layer"
   | "Layer already exists"
+  | "Preparing"
+  | "Pushing"
+  | "Pushed"
+  | "Skipped foreign layer"
+  | `Mounted from ${string}`
   | `Retrying in ${number} second${"" | "s"}`;
 
 const LASTING: ReadonlySet<PartState> = new Set<PartState>([
@@ -31,7 +36,24 @@ const LASTING: ReadonlySet<PartState> = new Set<PartState>([
   "Download complete",
   "Pull complete",
   "Already exists",
+  "Preparing",
+  "Layer already exists",
+  "Pushed",
+  "Skipped foreign layer",
 ]);
+
+/** States that are left out first where the screen is too small. */
+const FINISHED: ReadonlySet<PartState> = new Set<PartState>([
+  "Pull complete",
+  "Already exists",
+  "Layer already exists",
+  "Pushed",
+  "Skipped foreign layer",
+]);
+
+function isMounted(state: PartState): boolean {
+  return state.startsWith("Mounted from ");
+}
 
 export interface Progress {
   /** A line of its own, above the parts on a terminal: `latest: Pulling from library/debian`. */
@@ -62,9 +84,9 @@ function createLines({ write }: ProgressScreen): Progress {
   return {
     line: (text) => write(escapeText(text) + "\n"),
     part: (id, state) => {
-      if (!LASTING.has(state) || told.get(id) === state) return;
+      if (!(LASTING.has(state) || isMounted(state)) || told.get(id) === state) return;
       told.set(id, state);
-      write(`${escapeText(id)}: ${state}\n`);
+      write(`${escapeText(id)}: ${escapeText(state)}\n`);
     },
     end: () => {},
   };
@@ -118,7 +140,7 @@ function createBars(screen: ProgressScreen): Progress {
 function chooseLines(parts: readonly Part[], { columns, rows }: ProgressScreen): string[] {
   const most = Math.max(rows - 2, 2);
   if (parts.length <= most) return parts.map((part) => describePart(part, columns));
-  const working = parts.filter(({ state }) => state !== "Pull complete" && state !== "Already exists");
+  const working = parts.filter(({ state }) => !FINISHED.has(state) && !isMounted(state));
   const shown = working.slice(0, most - 1);
   const rest = cutToWidth(`${parts.length - shown.length} more layers`, columns - 1);
   return [...shown.map((part) => describePart(part, columns)), rest];
@@ -126,7 +148,7 @@ function chooseLines(parts: readonly Part[], { columns, rows }: ProgressScreen):
 
 /** `aaaaaaaaaaaa: Downloading [====>     ]  60kB/100kB`, never wider than the screen. */
 function describePart({ id, state, doneBytes, totalBytes }: Part, columns: number): string {
-  const head = `${escapeText(id)}: ${state}`;
+  const head = `${escapeText(id)}: ${escapeText(state)}`;
   if (doneBytes === undefined) return cutToWidth(head, columns - 1);
   const hasTotal = totalBytes !== undefined && totalBytes > 0;
   const sizes = hasTotal ? `${humanSize(doneBytes)}/${humanSize(totalBytes)}` : humanSize(doneBytes);

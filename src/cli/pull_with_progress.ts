@@ -6,8 +6,9 @@ import { familiarReference, formatReference, parseTypedReference, type Reference
 import { escapeText } from "#oci/text.ts";
 import { openImageContext } from "./context.ts";
 import type { GlobalOptions } from "./invocation.ts";
-import { printError, writeAll } from "./output.ts";
+import { printError } from "./output.ts";
 import { createProgress, type Progress } from "./progress.ts";
+import { openScreen } from "./screen.ts";
 
 export interface PullWish {
   global: GlobalOptions;
@@ -38,17 +39,6 @@ export async function pullWithProgress(wish: PullWish): Promise<readonly PullRes
   } finally {
     progress?.end();
   }
-}
-
-function openScreen(fd: 1 | 2): Parameters<typeof createProgress>[0] {
-  const stream = fd === 1 ? process.stdout : process.stderr;
-  return {
-    isTerminal: stream.isTTY === true,
-    columns: stream.columns ?? 80,
-    rows: stream.rows ?? 24,
-    write: (text) => writeAll(fd, text),
-    nowMs: () => performance.now(),
-  };
 }
 
 function tellBeginning(progress: Progress, { name, isForRun, allTags }: PullWish): void {

@@ -173,22 +173,27 @@ export function readBlob(store: ContentStore, digest: Digest, options: { maxByte
 /**
  * Reads a blob of any size in pieces of up to 1 MiB, each valid until the next is asked for, and verifies it on the way:
  * a wrong digest is an error after the last piece.
+ * @param from The offset of the first byte; what does not begin at 0 is not verified.
  * @throws {DugoutError} BLOB_UNKNOWN, DIGEST_MISMATCH.
  */
-export async function* streamBlob(store: ContentStore, digest: Digest): AsyncGenerator<Uint8Array, void, undefined> {
+export async function* streamBlob(
+  store: ContentStore,
+  digest: Digest,
+  from = 0,
+): AsyncGenerator<Uint8Array, void, undefined> {
   const fd = openBlobFd(store, digest);
   try {
     const digester = createDigester(digestAlgorithm(digest));
     const buffer = new Uint8Array(READ_BYTES);
-    for (let offset = 0;;) {
+    for (let offset = from;;) {
       const length = readSync(fd, buffer, 0, buffer.length, offset);
       if (length === 0) break;
       offset += length;
       const piece = buffer.subarray(0, length);
-      digester.update(piece);
+      if (from === 0) digester.update(piece);
       yield piece;
     }
-    if (digester.finish() !== digest) throw damaged(digest);
+    if (from === 0 && digester.finish() !== digest) throw damaged(digest);
   } finally {
     closeSync(fd);
   }

@@ -10,6 +10,7 @@ import {
   serveImage,
   startServer,
 } from "#image/registry/scripted_server.ts";
+import { makePushServer } from "#image/registry/push_server.ts";
 import { makeTestStore, type TestStore } from "#storage/test_store.ts";
 import { craftTar } from "#tar/testing.ts";
 import { type Outcome, startDugout } from "../testing.ts";
@@ -47,6 +48,35 @@ test("pull prints docker's lines, and says when there is nothing new", async () 
     assert.equal(quiet.stdout, `${host}/some/app@${image.digest}\n`);
     const list = await run(store, ["images", "--format", "{{.Repository}} {{.Tag}} {{.Size}}"]);
     assert.match(list.stdout, new RegExp(`^${host}/some/app latest [0-9]+B\n$`));
+  });
+});
+
+test("push prints docker's lines, and says when everything is there", async () => {
+  using store = makeTestStore();
+  await withServer(serveImage(image), async (from) => {
+    await run(store, ["pull", "-q", `${from.host}/some/app`]);
+    await withServer(makePushServer().script, async ({ host }) => {
+      const name = `${host}/my/app`;
+      await run(store, ["tag", `${from.host}/some/app`, name]);
+      const head = `Using default tag: latest\nThe push refers to repository [${name}]\n${layer}: Preparing\n`;
+      const tail = `latest: digest: ${image.digest} size: ${image.manifest.length}\n`;
+      assert.deepEqual(await run(store, ["push", name]), {
+        exitCode: 0,
+        stdout: `${head}${layer}: Pushed\n${tail}`,
+        stderr: "",
+      });
+      assert.equal((await run(store, ["push", name])).stdout, `${head}${layer}: Layer already exists\n${tail}`);
+      assert.equal((await run(store, ["push", "-q", "--disable-content-trust", name])).stdout, `${name}:latest\n`);
+      await run(store, ["tag", name, `${name}:two`]);
+      const all = await run(store, ["image", "push", "--all-tags", name]);
+      assert.match(all.stdout, /^The push refers to repository(?:.|\n)*\nlatest: digest: (?:.|\n)*two: digest: /);
+      assert.equal((await run(store, ["push", "-a", "-q", name])).stdout, `${name}\n`);
+      const none = await run(store, ["push", `${host}/none`]);
+      assert.deepEqual([none.exitCode, none.stderr.split("\n")[0]], [
+        1,
+        `dugout: An image does not exist locally with the tag: ${host}/none`,
+      ]);
+    });
   });
 });
 

@@ -39,6 +39,22 @@ export const IMAGE_COMMANDS: readonly CommandDeclaration[] = [
     failureExitCode: 1,
   },
   {
+    names: ["push", "image push"],
+    usage: "[OPTIONS] NAME[:TAG]",
+    summary: "Upload an image to a registry",
+    group: HEADINGS.images,
+    arguments: { least: 1, most: 1 },
+    options: [
+      { flags: "-a, --all-tags", summary: "all tags of the repository that are here" },
+      { flags: "--platform", value: "string", summary: "one platform of the image alone, such as linux/arm64" },
+      { flags: "-q, --quiet", summary: "print the image's name only" },
+      TLS_VERIFY,
+      NO_TRUST,
+    ],
+    examples: [["push 127.0.0.1:5000/app:1", "to the registry that the name begins with"]],
+    failureExitCode: 1,
+  },
+  {
     names: ["images", "image ls", "image list"],
     usage: "[OPTIONS] [REPOSITORY[:TAG]]",
     summary: "List images",

@@ -8,8 +8,9 @@ import type { Environment } from "./proxy.ts";
 import { sendFollowing, type TlsPolicy } from "./redirect.ts";
 import { parseRetryAfter, planDelayMs, REAL_CLOCK, RETRY, type RetryClock } from "./retry.ts";
 import type { TricklePolicy } from "./socket_reader.ts";
+import type { StreamedBody } from "./stream_body.ts";
 import { discardBody, type HttpRequest, type HttpResponse, Transport } from "./transport.ts";
-import { isLoopbackHost, showUrl } from "./url_gate.ts";
+import { isLoopbackHost, isSameOrigin, showUrl } from "./url_gate.ts";
 
 /** What a client knows of the user and the machine; all of it values, so that a test can be any machine. */
 export interface RegistryClientOptions {
@@ -34,11 +35,15 @@ export interface RegistryRequest {
   method: string;
   /** Below the registry's base, such as `/v2/library/debian/manifests/12`; already percent-encoded. */
   path: string;
+  /**
+   * In place of `path`: an address that the registry gave for an upload, past the gate. At another origin it gets no Authorization.
+   */
+  location?: URL | undefined;
   scope: Scope;
   /** What is tried, for messages, as in `Cannot get the manifest of "x"`. */
   action: string;
   headers?: readonly (readonly [string, string])[];
-  body?: Uint8Array;
+  body?: Uint8Array | StreamedBody;
   /** The statuses that are answers; any other is an error. 200 alone when absent. */
   accepts?: readonly number[];
   signal?: AbortSignal | undefined;
@@ -126,8 +131,9 @@ export class RegistryClient {
   async attempt(request: RegistryRequest): Promise<HttpResponse> {
     const { endpoint, scope, signal } = request;
     const base = await this.baseUrl(endpoint, signal);
-    const url = new URL(request.path, base);
-    let authorization = await this.authorizer.authorize(endpoint, base, scope, signal);
+    const url = request.location ?? new URL(request.path, base);
+    const isOwn = isSameOrigin(url, base);
+    let authorization = isOwn ? await this.authorizer.authorize(endpoint, base, scope, signal) : undefined;
     for (let round = 0;; round++) {
       const headers: [string, string][] = [["User-Agent", this.#userAgent]];
       for (const [name, value] of request.headers ?? []) headers.push([name, value]);

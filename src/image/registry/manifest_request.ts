@@ -21,6 +21,12 @@ export function pullScope(endpoint: Endpoint): string {
   return `repository:${endpoint.repository}:pull`;
 }
 
+/** The right to write to a repository, and to read another of the same registry, where a blob is to be mounted from. */
+export function pushScope(endpoint: Endpoint, from?: string): string {
+  const own = `repository:${endpoint.repository}:pull,push`;
+  return from === undefined ? own : `${own} repository:${from}:pull`;
+}
+
 function manifestPath(endpoint: Endpoint, reference: string): string {
   // repository, tags and digests passed their grammars and need no encoding
   return `/v2/${endpoint.repository}/manifests/${reference}`;
@@ -101,5 +107,40 @@ export async function headManifest(
       digest: said === undefined ? undefined : parseDigest(said),
       mediaType: bareMediaType(headerValue(response.headers, "content-type") ?? ""),
     };
+  });
+}
+
+/**
+ * Puts a manifest or index under a tag or its digest, as the bytes that it came as (C-034).
+ * @throws {RegistryError} DIGEST_MISMATCH when the registry made something else of it.
+ */
+export async function putManifest(
+  client: RegistryClient,
+  endpoint: Endpoint,
+  reference: string,
+  document: { digest: Digest; mediaType: string; bytes: Uint8Array },
+  what: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  await client.request({
+    endpoint,
+    method: "PUT",
+    path: manifestPath(endpoint, reference),
+    scope: pushScope(endpoint),
+    action: `Cannot push ${what}`,
+    headers: [["Content-Type", document.mediaType]],
+    body: document.bytes,
+    accepts: [200, 201, 202, 204],
+    signal,
+  }, async (response) => {
+    await discardBody(response);
+    const said = headerValue(response.headers, "docker-content-digest");
+    if (said === undefined || digestAlgorithm(parseDigest(said)) !== digestAlgorithm(document.digest)) return;
+    if (said !== document.digest) {
+      throw new RegistryError(
+        "DIGEST_MISMATCH",
+        `Cannot push ${what}: it is "${document.digest}", but registry "${endpoint.host}" calls it "${said}"`,
+      );
+    }
   });
 }

@@ -13,6 +13,7 @@ export interface LoggedRequest {
   url: string;
   headers: Record<string, string>;
   body: string;
+  bytes: Uint8Array;
 }
 
 /** Answers one request; returns nothing when it has ended the response itself. */
@@ -26,10 +27,10 @@ export interface ScriptedServer {
   close: () => Promise<void>;
 }
 
-async function readAll(request: IncomingMessage): Promise<string> {
+async function readAll(request: IncomingMessage): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of request) chunks.push(chunk as Uint8Array);
-  return Buffer.concat(chunks).toString("utf8");
+  return Buffer.concat(chunks);
 }
 
 /** Starts a server; with a certificate and key in PEM it speaks TLS. */
@@ -38,7 +39,9 @@ export async function startServer(script: Script, tls?: { cert: string; key: str
   const handle = async (request: IncomingMessage, response: ServerResponse) => {
     const headers: Record<string, string> = {};
     for (const [name, value] of Object.entries(request.headers)) headers[name] = String(value);
-    const logged = { method: request.method ?? "", url: request.url ?? "", headers, body: await readAll(request) };
+    const bytes = await readAll(request);
+    const body = new TextDecoder().decode(bytes);
+    const logged = { method: request.method ?? "", url: request.url ?? "", headers, body, bytes };
     log.push(logged);
     await script(logged, response);
   };

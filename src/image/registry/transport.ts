@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { DugoutError } from "#oci/error.ts";
 import { RegistryError } from "./error.ts";
 import {
   type BodyFraming,
@@ -18,6 +19,7 @@ import { connectionError, openSocket, type TlsFiles } from "./open_socket.ts";
 import { findProxy } from "./proxy.ts";
 import type { Environment } from "./proxy.ts";
 import { DEFAULT_TRICKLE, SocketReader, type TricklePolicy } from "./socket_reader.ts";
+import { sendBody, type StreamedBody } from "./stream_body.ts";
 import { bareHostname, portOf, showUrl } from "./url_gate.ts";
 
 /** A request as it goes out; the URL has passed the gate. */
@@ -25,7 +27,7 @@ export interface HttpRequest {
   method: string;
   url: URL;
   headers?: Iterable<readonly [string, string]>;
-  body?: Uint8Array;
+  body?: Uint8Array | StreamedBody;
   /** Whether the certificate must be valid; false only for a host that the configuration or a flag names. True when absent. */
   verifyTls?: boolean;
   signal?: AbortSignal | undefined;
@@ -59,8 +61,13 @@ const IDLE_MS = 20_000;
 /** Bytes of an unwanted body that are read so that the connection can be kept; more, and it is closed. */
 const DISCARD_BYTES_MAX = 64 * 1024;
 
+/** What may be sent twice without harm, as far as we send it (RFC 9110 §9.2.2). */
+const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "PUT"]);
+
 /** Windows of the trickle policy that a server has until its answer begins. */
 const HEAD_WINDOWS = 3;
+/** The same after an upload: the registry may have to copy and hash gigabytes first. */
+const UPLOAD_WINDOWS = 15;
 
 interface Connection {
   socket: Socket;
@@ -109,7 +116,7 @@ export class Transport {
         connection?.socket.destroy();
         const isStale = kept !== undefined && !kept.reader.hasReceived && !(error instanceof HttpSyntaxError);
         if (signal?.aborted) throw abortedError(action);
-        if (isStale && (method === "GET" || method === "HEAD")) continue;
+        if (isStale && IDEMPOTENT.has(method)) continue;
         throw describe(action, error);
       }
     }
@@ -165,12 +172,14 @@ export class Transport {
     signal?.throwIfAborted();
     signal?.addEventListener("abort", abort, { once: true });
     try {
-      reader.beginWindow(HEAD_WINDOWS);
+      const isUpload = method === "PUT" || method === "PATCH";
       socket.write(this.#encode(request));
+      const isSent = !isStreamed(request.body) || await sendBody(socket, reader, request.body, this.#windowMs());
+      reader.beginWindow(isUpload ? UPLOAD_WINDOWS : HEAD_WINDOWS);
       const head = await readHead(reader);
       reader.beginWindow();
       const framing = planBody(method, head);
-      const body = this.#readBody(connection, request, head, framing, abort);
+      const body = this.#readBody(connection, request, head, framing, isSent, abort);
       return { status: head.status, reason: head.reason, headers: head.headers, url, body };
     } catch (error) {
       signal?.removeEventListener("abort", abort);
@@ -191,7 +200,11 @@ export class Transport {
     }
     const target = proxy === undefined ? url.pathname + url.search : `http://${url.host}${url.pathname}${url.search}`;
     const head = encodeRequestHead(method, target, headers);
-    return body === undefined ? head : Buffer.concat([head, body]);
+    return body === undefined || isStreamed(body) ? head : Buffer.concat([head, body]);
+  }
+
+  #windowMs(): number {
+    return (this.#options.trickle ?? DEFAULT_TRICKLE).windowMs;
   }
 
   async *#readBody(
@@ -199,6 +212,7 @@ export class Transport {
     request: HttpRequest,
     head: ResponseHead,
     framing: BodyFraming,
+    isSent: boolean,
     abort: () => void,
   ): AsyncGenerator<Uint8Array, void, undefined> {
     let isComplete = false;
@@ -210,10 +224,14 @@ export class Transport {
       throw request.signal?.aborted ? abortedError(action) : describe(action, error);
     } finally {
       request.signal?.removeEventListener("abort", abort);
-      if (isComplete && isReusable(head, framing)) this.#release(poolKey(request), connection);
+      if (isComplete && isSent && isReusable(head, framing)) this.#release(poolKey(request), connection);
       else connection.socket.destroy();
     }
   }
+}
+
+function isStreamed(body: HttpRequest["body"]): body is StreamedBody {
+  return body !== undefined && !(body instanceof Uint8Array);
 }
 
 /** Connections are shared by origin; one whose certificate was not checked is never used where it has to be. */
@@ -225,7 +243,9 @@ function abortedError(action: string): RegistryError {
   return new RegistryError("ABORTED", `${action}: it was interrupted`);
 }
 
-function describe(action: string, error: unknown): RegistryError {
+function describe(action: string, error: unknown): DugoutError {
+  // what the source of a body says is no fault of the network
+  if (error instanceof DugoutError) return error;
   if (error instanceof HttpSyntaxError) {
     return new RegistryError("RESPONSE_INVALID", `${action}: ${error.message}`, { cause: error });
   }
