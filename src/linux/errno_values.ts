@@ -1,6 +1,7 @@
 /** Error numbers that code branches on (asm-generic/errno-base.h, errno.h); calls return them negative. */
 export const EPERM = 1;
 export const ENOENT = 2;
+export const ESRCH = 3;
 export const EINTR = 4;
 export const EACCES = 13;
 export const EBUSY = 16;

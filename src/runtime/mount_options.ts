@@ -21,6 +21,10 @@ export interface MountOptions {
   readonly recursiveAttributes: boolean;
   /** `key=value` and `key` of the file system itself. */
   readonly data: readonly (readonly [key: string, value: string | undefined])[];
+  /** `x-subpath=PATH`, an extension of ours: what is mounted is found beneath the source, by the kernel. */
+  readonly subpath: string | undefined;
+  /** `x-lower=DIRECTORY`, of type `overlay`, topmost first: an overlay that nobody writes to. */
+  readonly lowers: readonly string[];
 }
 
 const ATTRIBUTES: Readonly<Record<string, readonly [attribute: number, set: boolean]>> = {
@@ -51,6 +55,8 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
   let bind = false;
   let recursive = false;
   let recursiveAttributes = false;
+  let subpath: string | undefined;
+  const lowers: string[] = [];
   const data: [string, string | undefined][] = [];
   for (const option of options) {
     const attribute = ATTRIBUTES[option] ?? (option.startsWith("r") ? ATTRIBUTES[option.slice(1)] : undefined);
@@ -64,10 +70,14 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
     } else if (option === "bind" || option === "rbind") {
       bind = true;
       recursive ||= option === "rbind";
+    } else if (option.startsWith("x-subpath=")) {
+      subpath = option.slice("x-subpath=".length);
+    } else if (option.startsWith("x-lower=")) {
+      lowers.push(option.slice("x-lower=".length));
     } else if (option !== "defaults" && option !== "relatime" && option !== "norelatime" && option !== "strictatime") {
       const equals = option.indexOf("=");
       data.push(equals < 0 ? [option, undefined] : [option.slice(0, equals), option.slice(equals + 1)]);
     }
   }
-  return { set, clear, propagation, bind, recursive, recursiveAttributes, data };
+  return { set, clear, propagation, bind, recursive, recursiveAttributes, data, subpath, lowers };
 }

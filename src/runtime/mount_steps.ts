@@ -98,6 +98,8 @@ export interface BindOptions {
   readonly set: number;
   readonly recursiveAttributes: boolean;
   readonly propagation: number | undefined;
+  /** What messages call the source, where a descriptor stands for it. */
+  readonly object?: string;
 }
 
 /**
@@ -115,7 +117,7 @@ export function bindSteps(id: string, source: string, from: string | undefined, 
         OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive | (source === "" ? AT_EMPTY_PATH : 0),
       ],
       "bind",
-      source,
+      options.object ?? source,
       {
         id,
         hints: {
@@ -140,7 +142,7 @@ export function bindSteps(id: string, source: string, from: string | undefined, 
           MOUNT_ATTR_SIZE,
         ],
         "restrict the bind of",
-        source,
+        options.object ?? source,
         { hints: { ENOSYS: "this needs Linux 5.12" } },
       ),
     );

@@ -8,9 +8,9 @@ import { ROOT } from "./target_steps.ts";
 const DIRECTORY = O_PATH | O_DIRECTORY | O_CLOEXEC;
 
 /** Where the lower directories are while overlayfs is mounted: descriptors, so that no path has to be quoted (A-071). */
-const FIRST_LOWER_FD = 100;
+export const FIRST_LOWER_FD = 100;
 /** mount(2) takes a page of options: 3,600 bytes of `/proc/self/fd/NNN:`. */
-const MOST_LOWERS = 200;
+export const MOST_LOWERS = 200;
 
 /**
  * Mounts the root file system and opens it as the step {@linkcode ROOT}.

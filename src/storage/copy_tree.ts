@@ -1,6 +1,6 @@
 /**
- * Lays one tree over another, as overlayfs would show them: for the vfs driver. Content is shared by reflink where the file
- * system can (btrfs, XFS), else copied within the kernel.
+ * Lays one tree over another, as overlayfs would show them: for the vfs driver and for volumes. Content is shared by
+ * reflink where the file system can (btrfs, XFS), else copied within the kernel.
  *
  * @module
  */
@@ -87,6 +87,12 @@ export function copyTreeOver(source: Fd, target: Fd, place: string): void {
     describe(fd, stat, xattrs, path);
     close(fd);
   }
+}
+
+/** Gives a directory the owner, mode, time and attributes of another one. */
+export function copyDirectoryMetadata(source: Fd, target: Fd): void {
+  const { stat, xattrs } = describeDirectory(source, "");
+  describe(target, stat, xattrs, "");
 }
 
 type CopyContext = { readonly target: Fd; readonly linked: Map<string, string>; readonly place: string };

@@ -10,7 +10,9 @@ import * as v from "valibot";
 import { OsError } from "#linux/errno.ts";
 import { type Digest, isDigest } from "#oci/digest.ts";
 import { DugoutError } from "#oci/error.ts";
+import { fillVolumes } from "./fill_volume.ts";
 import { removeLayer, sweepLayers } from "./layers.ts";
+import { measureTree } from "./measure_tree.ts";
 import { removePath } from "./remove_tree.ts";
 import { settleLayers } from "./settle.ts";
 import { unpackLayer, type UnpackResult } from "./unpack.ts";
@@ -32,9 +34,15 @@ const PlanSchema = v.variant("kind", [
     limits: v.optional(limits),
   }),
   v.object({ kind: v.literal("removeTree"), path }),
+  v.object({ kind: v.literal("measureTree"), path }),
   v.object({ kind: v.literal("removeLayer"), layers: path, diffId }),
   v.object({ kind: v.literal("sweepLayers"), layers: path }),
   v.object({ kind: v.literal("settle"), layers: path, diffIds: v.array(diffId) }),
+  v.object({
+    kind: v.literal("fillVolumes"),
+    directories: v.array(path),
+    volumes: v.array(v.object({ volume: path, target: path, copies: v.boolean() })),
+  }),
   v.object({ kind: v.literal("vfsRoot"), layers: path, diffIds: v.array(diffId), target: path }),
 ]);
 
@@ -44,6 +52,7 @@ export type WorkerPlan = v.InferOutput<typeof PlanSchema>;
 /** What each kind of plan answers. */
 export type WorkerValue<Kind extends WorkerPlan["kind"]> = Kind extends "unpack" ? UnpackResult
   : Kind extends "removeTree" | "removeLayer" ? { removed: boolean }
+  : Kind extends "measureTree" ? { sizeBytes: number; files: number }
   : Kind extends "sweepLayers" ? { removed: number }
   : Record<string, never>;
 
@@ -80,12 +89,17 @@ async function runPlan(
       return await unpackLayer(plan, onProgress, signal);
     case "removeTree":
       return { removed: removePath(plan.path) };
+    case "measureTree":
+      return measureTree(plan.path);
     case "removeLayer":
       return { removed: removeLayer(plan.layers, plan.diffId) };
     case "sweepLayers":
       return { removed: sweepLayers(plan.layers) };
     case "settle":
       settleLayers(plan.layers, plan.diffIds);
+      return {};
+    case "fillVolumes":
+      await fillVolumes(plan.directories, plan.volumes);
       return {};
     case "vfsRoot":
       buildVfsRoot(plan.layers, plan.diffIds, plan.target);
