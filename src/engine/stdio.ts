@@ -4,9 +4,21 @@
  *
  * @module
  */
-import * as fs from "node:fs";
 import { type Fd, tryCall } from "#linux/call.ts";
-import { AT_FDCWD, close, makePipe, O_NOCTTY, O_RDONLY, O_RDWR, O_WRONLY, openAt } from "#linux/file.ts";
+import {
+  AT_FDCWD,
+  close,
+  makePipe,
+  O_NOCTTY,
+  O_RDONLY,
+  O_RDWR,
+  O_WRONLY,
+  openAt,
+  S_IFIFO,
+  S_IFMT,
+  S_IFREG,
+} from "#linux/file.ts";
+import { type FileStat, statName } from "#linux/stat.ts";
 import { isTerminal } from "#linux/terminal.ts";
 import { FIRST_RELAY_FD, type Relay } from "#runtime/setup.ts";
 
@@ -48,9 +60,9 @@ export function openStdio(sources: StreamSources, uid: number): StdioFds {
     return next++;
   };
   const openAgain = (source: Fd | undefined, output: boolean): Fd => {
-    const stat = source === undefined ? undefined : statQuietly(source);
+    const stat = source === undefined ? undefined : statOpen(source);
     if (source === undefined || stat === undefined) return keep(openAt(AT_FDCWD, "/dev/null", O_RDWR));
-    if (stat.isFile() || (stat.isFIFO() && stat.uid !== process.geteuid!())) {
+    if (isType(stat, S_IFREG) || (isType(stat, S_IFIFO) && stat.uid !== process.geteuid!())) {
       // a file could be opened again by the container with more rights than this descriptor has; a pipe of
       // somebody else's (sudo -u) could not be opened again at all (C-076)
       const pipe = makePipe();
@@ -70,7 +82,7 @@ export function openStdio(sources: StreamSources, uid: number): StdioFds {
         return source;
       }
     }
-    if (uid !== 0 && stat.isFIFO()) openToAll(source);
+    if (uid !== 0 && isType(stat, S_IFIFO)) openToAll(source);
     return source;
   };
 
@@ -89,17 +101,18 @@ export function openStdio(sources: StreamSources, uid: number): StdioFds {
 /** Whether two descriptors are one file, so that their order is kept by one copier. */
 function sameFile(a: Fd | undefined, b: Fd | undefined): boolean {
   if (a === undefined || b === undefined) return false;
-  const [one, other] = [statQuietly(a), statQuietly(b)];
-  return one !== undefined && other !== undefined && one.isFile() && one.dev === other.dev && one.ino === other.ino;
+  const [one, other] = [statOpen(a), statOpen(b)];
+  return one !== undefined && other !== undefined && isType(one, S_IFREG) && one.key === other.key;
 }
 
-function statQuietly(fd: Fd): fs.Stats | undefined {
-  try {
-    return fs.fstatSync(fd);
-  } catch {
-    // closed by the caller
-    return undefined;
-  }
+/** What is open there; undefined where the caller has closed it. Node's fstat under Deno knows only what Deno has opened. */
+function statOpen(fd: Fd): FileStat | undefined {
+  const stat = statName(fd, "");
+  return typeof stat === "number" ? undefined : stat;
+}
+
+function isType(stat: FileStat, type: number): boolean {
+  return (stat.mode & S_IFMT) === type;
 }
 
 /** fchmod of a pipe: it is ours, and lives as long as its ends. */
