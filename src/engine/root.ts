@@ -76,7 +76,7 @@ async function getImage({ engine, request, options, fetchImage }: RootInput): Pr
   const isEmbedded = isHelloName(text);
   let found = options.pull === "always" && !isEmbedded ? undefined : find();
   if (found === undefined && isEmbedded) {
-    await ensureHelloImage(engine.store);
+    await ensureHelloImage(engine.store, { platform: options.platform });
     found = find();
   } else if (found === undefined && options.pull !== "never" && fetchImage !== undefined) {
     await fetchImage(text);
