@@ -12,7 +12,9 @@ import { holdBlob, holdDigest, type Lease, openLease } from "#storage/lease.ts";
 import { readName } from "#storage/names.ts";
 import { type ImageContent } from "./closure.ts";
 import { fetchLayerBlob, type LayerSources } from "./fetch_blob.ts";
-import { findImage } from "./find.ts";
+import { findImage, unknownImage } from "./find.ts";
+import { ensureHelloImage } from "./hello/ensure.ts";
+import { HELLO_REFERENCE, isHelloName } from "./hello/name.ts";
 import { createLimiter } from "./limiter.ts";
 import { planLayers, type PlannedLayer } from "./plan_layers.ts";
 import { IncompleteImageError, publishImage } from "./publish.ts";
@@ -369,7 +371,21 @@ async function tryCandidates<T>(
  * @throws {RegistryError}; {DugoutError} of names, manifests and the disk (ENOSPC, EDQUOT).
  */
 export async function pullImage(host: PullHost, request: PullRequest): Promise<PullResult> {
+  if (isHelloName(request.name)) return await takeEmbedded(host, request);
   return await tryCandidates(host.access.expand(request.name), (reference) => pullReference(host, reference, request));
+}
+
+/** The embedded image is in our own file; no registry is asked for it. */
+async function takeEmbedded(host: PullHost, { name, platform }: PullRequest): Promise<PullResult> {
+  const isThere = findImage(host.store, name, { platform }) !== undefined;
+  host.onEvent?.({ kind: "pulling", reference: HELLO_REFERENCE });
+  await ensureHelloImage(host.store, { platform, nowMs: host.nowMs() });
+  const found = findImage(host.store, formatReference(HELLO_REFERENCE), { platform });
+  if (found === undefined) throw unknownImage(name, platform);
+  const { image } = found;
+  const result = { reference: HELLO_REFERENCE, image, targetDigest: image.target.digest, isNew: !isThere };
+  host.onEvent?.({ kind: "pulled", result });
+  return result;
 }
 
 /** What tags of a repository may be beside images: signatures, attestations, charts. */

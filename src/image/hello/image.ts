@@ -31,7 +31,13 @@ export type EmbeddedImage = {
 };
 
 /** A blob and what it is called in {@linkcode HELLO_DIGESTS}. */
-export type EmbeddedBlob = { readonly name: string; readonly bytes: Uint8Array<ArrayBuffer>; readonly digest: Digest };
+export type EmbeddedBlob = {
+  readonly name: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly digest: Digest;
+  /** Undefined for what all platforms share. */
+  readonly platform: Platform | undefined;
+};
 
 /** The program's executables in base64, by architecture. */
 export type ProgramBytes = Readonly<Record<"x86_64" | "aarch64", string>>;
@@ -94,9 +100,9 @@ export function makeHelloImage(programs: ProgramBytes = HELLO_BYTES): EmbeddedIm
 /** Makes the image without a look at its digests: for those who write them down. */
 export function assembleHelloImage(programs: ProgramBytes): EmbeddedImage {
   const blobs: EmbeddedBlob[] = [];
-  const add = (name: string, mediaType: string, bytes: Uint8Array<ArrayBuffer>): Descriptor => {
+  const add = (name: string, mediaType: string, bytes: Uint8Array<ArrayBuffer>, platform?: Platform): Descriptor => {
     const digest = hashBytes(bytes);
-    blobs.push({ name, bytes, digest });
+    blobs.push({ name, bytes, digest, platform });
     return { mediaType, digest, size: bytes.length };
   };
   const base = add("base", MEDIA_TYPES.ociLayer, makeLayer(BASE));
@@ -104,11 +110,9 @@ export function assembleHelloImage(programs: ProgramBytes): EmbeddedImage {
   const manifests = PLATFORMS.map(({ arch, platform }): Descriptor => {
     const { architecture } = platform;
     const program = Uint8Array.from(atob(programs[arch]), (char) => char.charCodeAt(0));
-    const layer = add(
-      `program ${architecture}`,
-      MEDIA_TYPES.ociLayer,
-      makeLayer([["hello", "file", 0o755, program]]),
-    );
+    const addOwn = (name: string, mediaType: string, bytes: Uint8Array) =>
+      add(`${name} ${architecture}`, mediaType, Uint8Array.from(bytes), platform);
+    const layer = addOwn("program", MEDIA_TYPES.ociLayer, makeLayer([["hello", "file", 0o755, program]]));
     const config = encodeImageConfig({
       ...platform,
       created: CREATED,
@@ -123,10 +127,10 @@ export function assembleHelloImage(programs: ProgramBytes): EmbeddedImage {
     });
     const manifest = encodeManifest({
       mediaType: MEDIA_TYPES.ociManifest,
-      config: add(`config ${architecture}`, MEDIA_TYPES.ociConfig, Uint8Array.from(config)),
+      config: addOwn("config", MEDIA_TYPES.ociConfig, config),
       layers: [base, layer],
     });
-    return { ...add(`manifest ${architecture}`, MEDIA_TYPES.ociManifest, Uint8Array.from(manifest)), platform };
+    return { ...addOwn("manifest", MEDIA_TYPES.ociManifest, manifest), platform };
   });
   const index = encodeIndex({ mediaType: MEDIA_TYPES.ociIndex, manifests });
   return { target: add("index", MEDIA_TYPES.ociIndex, Uint8Array.from(index)), blobs };

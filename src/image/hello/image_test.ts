@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { hashBytes } from "#oci/digest.ts";
 import { hostPlatform } from "#oci/platform.ts";
 import { formatReference, parseReference } from "#oci/reference.ts";
-import { blobSize, readBlob } from "#storage/content.ts";
+import { blobSize, listBlobs, readBlob } from "#storage/content.ts";
 import { openLease } from "#storage/lease.ts";
 import { listNames, readName } from "#storage/names.ts";
 import { makeTestStore } from "#storage/test_store.ts";
@@ -11,7 +11,10 @@ import { fromText, toText } from "#tar/bytes.ts";
 import { readTar } from "#tar/read.ts";
 import { NO_LAYERS } from "../collect.ts";
 import { findImage } from "../find.ts";
+import { listImages } from "../list.ts";
 import { publishImage } from "../publish.ts";
+import { type PullHost, pullImage } from "../pull.ts";
+import type { RegistryAccess } from "../registry/access.ts";
 import { removeImage } from "../remove.ts";
 import { putTestImage } from "../testing.ts";
 import { HELLO_BYTES } from "./bytes.ts";
@@ -69,28 +72,40 @@ test("hello, dugout/hello and the full name mean the embedded image; another tag
   ) assert.equal(isHelloName(name), false, name);
 });
 
-test("the embedded image is put into the store once, whole, for both architectures", async () => {
+test("the embedded image is put into the store once, whole, for the platform that is asked for", async () => {
   using made = makeTestStore();
   const { store } = made;
+  const amd64 = { os: "linux", architecture: "amd64" };
+  const arm64 = { os: "linux", architecture: "arm64" };
   assert.equal(findImage(store, "hello"), undefined);
-  await Promise.all([ensureHelloImage(store, 1000), ensureHelloImage(store, 1000)]);
-  await ensureHelloImage(store, 2000);
+  const options = { platform: amd64, nowMs: 1000 };
+  await Promise.all([ensureHelloImage(store, options), ensureHelloImage(store, options)]);
+  await ensureHelloImage(store, { platform: amd64, nowMs: 2000 });
   const { names } = listNames(store);
   assert.deepEqual(names.map(({ reference, createdMs }) => [reference, createdMs]), [[
     "docker.io/dugout/hello:latest",
     1000,
   ]]);
-  for (const { digest, bytes } of makeHelloImage().blobs) assert.equal(blobSize(store, digest), bytes.length);
+  assert.deepEqual(listImages(store).images.map(({ platform }) => platform), [amd64]);
   for (const text of ["hello", "dugout/hello", "dugout/hello:latest", "docker.io/dugout/hello"]) {
-    const { image } = findImage(store, text)!;
-    assert.equal(image.platform.architecture, hostPlatform().architecture);
+    const { image } = findImage(store, text, { platform: amd64 })!;
+    assert.equal(image.id, HELLO_DIGESTS.get("config amd64"));
     assert.deepEqual(image.config.config.Cmd, ["/hello"]);
     assert.equal(image.layers.length, 2);
   }
-  for (const architecture of ["amd64", "arm64"]) {
-    const { image } = findImage(store, "hello", { platform: { os: "linux", architecture } })!;
-    assert.equal(image.id, HELLO_DIGESTS.get(`config ${architecture}`));
-  }
+  await ensureHelloImage(store, { platform: { os: "linux", architecture: "riscv64" } });
+  assert.equal(findImage(store, "hello", { platform: arm64 }), undefined);
+  await ensureHelloImage(store, { platform: arm64 });
+  assert.equal(findImage(store, "hello", { platform: arm64 })?.image.id, HELLO_DIGESTS.get("config arm64"));
+  assert.equal(findImage(store, "hello", { platform: amd64 })?.image.id, HELLO_DIGESTS.get("config amd64"));
+  for (const { digest, bytes } of makeHelloImage().blobs) assert.equal(blobSize(store, digest), bytes.length);
+});
+
+test("nothing is put for a platform that the embedded image is not made for", async () => {
+  using made = makeTestStore();
+  await ensureHelloImage(made.store, { platform: { os: "linux", architecture: "riscv64" } });
+  assert.deepEqual(listNames(made.store).names, []);
+  assert.deepEqual(listBlobs(made.store), []);
 });
 
 test("an image of the user's that is called hello goes before the embedded one", async () => {
@@ -129,8 +144,9 @@ test("the embedded image can be removed by its short name, and comes back when i
 test("the layers of the embedded image hold what a container needs, and lie over each other", async () => {
   using made = makeTestStore();
   const { store } = made;
-  await ensureHelloImage(store);
-  const { image } = findImage(store, "hello", { platform: hostPlatform("x64") })!;
+  const platform = hostPlatform("x64");
+  await ensureHelloImage(store, { platform });
+  const { image } = findImage(store, "hello", { platform })!;
   const layers: string[][] = [];
   for (const { digest } of image.layers) {
     const paths: string[] = [];
@@ -148,4 +164,24 @@ test("the layers of the embedded image hold what a container needs, and lie over
   for (const path of ["dev 755", "proc 755", "sys 755", "tmp 1777", "etc/passwd 644"]) {
     assert.ok(layers[0]?.includes(path), path);
   }
+});
+
+test("a pull of hello asks no registry", async () => {
+  using made = makeTestStore();
+  const { store } = made;
+  const refuse = () => {
+    throw new Error("asked a registry");
+  };
+  const access = { expand: refuse, endpoints: refuse } as unknown as RegistryAccess;
+  const events: string[] = [];
+  const host: PullHost = { store, access, nowMs: () => 1, onEvent: ({ kind }) => events.push(kind) };
+  const platform = { os: "linux", architecture: "arm64" };
+  const first = await pullImage(host, { name: "hello", platform });
+  assert.deepEqual([first.isNew, formatReference(first.reference)], [true, "docker.io/dugout/hello:latest"]);
+  assert.equal(first.image.id, HELLO_DIGESTS.get("config arm64"));
+  assert.equal((await pullImage(host, { name: "dugout/hello:latest", platform })).isNew, false);
+  assert.deepEqual(events, ["pulling", "pulled", "pulling", "pulled"]);
+  const other = { name: "hello", platform: { os: "linux", architecture: "riscv64" } };
+  await assert.rejects(pullImage(host, other), { code: "IMAGE_UNKNOWN" });
+  await assert.rejects(pullImage(host, { name: "docker.io/library/hello" }), /asked a registry/);
 });
