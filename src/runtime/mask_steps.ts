@@ -1,7 +1,8 @@
 import { MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY } from "#linux/mount.ts";
+import { EINVAL } from "#linux/errno_values.ts";
 import { AT_EMPTY_PATH, AT_FDCWD } from "#linux/file.ts";
 import { MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE } from "#linux/mount.ts";
-import { type Step, step } from "#tape/step.ts";
+import { jumpTo, type Step, step } from "#tape/step.ts";
 import { fileSystemSteps, place } from "./mount_steps.ts";
 import { targetSteps } from "./target_steps.ts";
 
@@ -16,35 +17,29 @@ export type MaskKind = "file" | "directory" | undefined;
  * passed over; any other failure ends the start.
  */
 export function maskSteps(paths: readonly string[], kindOf: (path: string) => MaskKind): Step[] {
-  if (paths.length === 0) return [];
-  const empty = fileSystemSteps(
-    "mask directory",
-    "tmpfs",
-    [["size", "0"], ["nr_inodes", "1"], ["mode", "555"]],
-    MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
-    "masked paths",
-  );
-  return [...empty, ...paths.flatMap((path, index) => maskPathSteps(path, `masked ${index}`, kindOf(path)))];
+  return paths.flatMap((path, index) => maskPathSteps(path, `masked ${index}`, kindOf(path)));
 }
 
 function maskPathSteps(path: string, target: string, kind: MaskKind): Step[] {
   const [directory, file, end] = [`${target} directory`, `${target} file`, `${target} end`];
+  const unknown = kind === undefined;
   // a copy that is made in vain costs a wait of the kernel's when it goes, so it is made only where it may be needed
   const asFile = [
     step("open_tree", [AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC], "copy mask of", path, { id: file }),
     step("move_mount", [{ result: file }, "", { result: target }, "", ATTACH], "mask file", path, {
-      jump: { when: "zero", to: end },
-      // refused with ENOTDIR where the path is a directory
-      ...(kind === undefined ? { ignore: true } : {}),
+      // refused where the path is a directory (move_mount(2) has one error for that and for other misfits)
+      ...(unknown ? { jump: { when: "error", only: EINVAL, to: directory } as const } : {}),
     }),
+    ...(unknown ? [jumpTo(end, "it is a file")] : []),
   ];
   const asDirectory = [
-    step(
-      "open_tree",
-      [{ result: "mask directory" }, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH],
-      "copy mask of",
+    // a file system each: before Linux 6.15 a mount that is not attached cannot be copied
+    ...fileSystemSteps(
+      directory,
+      "tmpfs",
+      [["size", "0"], ["nr_inodes", "1"], ["mode", "555"]],
+      MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
       path,
-      { id: directory },
     ),
     step("move_mount", [{ result: directory }, "", { result: target }, "", ATTACH], "mask directory", path),
   ];
