@@ -147,14 +147,16 @@ export function fuseOptions(rootfs: RootfsPlan & { kind: "fuse-overlayfs" }): st
 export function fuseSteps(rootfs: RootfsPlan & { kind: "fuse-overlayfs" }): Step[] {
   const SIGCHLD = 17;
   return [
+    // what it says is shown only when it fails: some versions complain of options that every mount has
+    step("memfd_create", ["fuse-overlayfs", 0], "make a file for", "the messages of fuse-overlayfs", { id: MESSAGES }),
     step("clone", [SIGCHLD, 0, 0, 0, 0], "fork for", "fuse-overlayfs", {
       id: "fuse fork",
       jump: { when: "nonzero", to: "fuse parent" },
     }),
-    // its messages go to stderr; its stdin and stdout are not the container's
     step("openat", [AT_FDCWD, "/dev/null", O_RDWR, 0], "open", "/dev/null", { id: "fuse null" }),
     step("dup3", [{ result: "fuse null" }, 0, 0], "use as stdin", "/dev/null"),
     step("dup3", [{ result: "fuse null" }, 1, 0], "use as stdout", "/dev/null"),
+    step("dup3", [{ result: MESSAGES }, 2, 0], "use as stderr", "the file for messages"),
     step("close_range", [3, 3, 0], "close", "descriptor 3"),
     step("close_range", [5, 0xffffffff, 0], "close", "descriptors from 5 on"),
     step(
@@ -171,6 +173,17 @@ export function fuseSteps(rootfs: RootfsPlan & { kind: "fuse-overlayfs" }): Step
     place("fuse parent", "fuse-overlayfs runs"),
   ];
 }
+
+/** Shows what fuse-overlayfs said. */
+export function fuseMessageSteps(): Step[] {
+  const SEEK_SET = 0;
+  return [
+    step("lseek", [{ result: MESSAGES }, 0, SEEK_SET], "go to the start of", "the messages of fuse-overlayfs"),
+    step("sendfile", [2, { result: MESSAGES }, 0, 65536], "show", "the messages of fuse-overlayfs", { ignore: true }),
+  ];
+}
+
+const MESSAGES = "fuse messages";
 
 /** Makes the container's root the root, and lets go of the host's. */
 export function pivotSteps(): Step[] {
