@@ -3,9 +3,11 @@
  * unit tests of src/storage cannot see, because it needs ids, mounts or a process that runs in the image.
  */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { asBoth, CACHE, needs, type Result, type Sandbox } from "./harness.ts";
+import { gzipSync } from "node:zlib";
+import { asBoth, CACHE, DUGOUT, needs, type Result, type Sandbox } from "./harness.ts";
 import { busyboxLayer, craftImage } from "./support/craft_image.ts";
 import { type ByteString, fromText } from "#tar/bytes.ts";
 import { craftTar } from "#tar/testing.ts";
@@ -261,3 +263,88 @@ withEachDriver("attributes of an image cannot command overlayfs", async (box, dr
   await load(box, "commands", [[dir("d"), file("d/below")], [["d", "directory", { xattrs }], file("d/own")]]);
   assert.deepEqual(await look(box, "commands", "ls /d", { driver }), ["below", "own"]);
 });
+
+/** Runs a script in user and mount namespaces of the user's own, with `$1` the binary and `$2` … as given. */
+function inNamespaces(box: Sandbox, script: string, ...args: string[]): Promise<Result> {
+  return box.run(["unshare", "-rm", "sh", "-c", script, "sh", DUGOUT, ...args], { timeoutMs: 60_000 });
+}
+
+/** The last line of a worker's answer. */
+function answerOf(stdout: string): { kind: string; value?: unknown; error?: { code: string; message: string } } {
+  return JSON.parse(stdout.trimEnd().split("\n").at(-1)!);
+}
+
+function digestOf(content: Uint8Array): string {
+  return `sha256:${createHash("sha256").update(content).digest("hex")}`;
+}
+
+asBoth("A-093 what is mounted in a tree stops its removal, by name, and nothing behind it goes", async (box) => {
+  const tree = join(box.home, "tree");
+  await box.run(["mkdir", "-p", `${tree}/a/mount`, `${tree}/z`]);
+  const script = `mount --bind "$3" "$4/a/mount" && echo '{"kind":"removeTree","path":"'"$4"'"}' | "$1" "$2"; ls "$3"`;
+  const { stdout } = await inNamespaces(box, script, "__worker", box.canary, tree);
+  const [answer = "", ...names] = stdout.trimEnd().split("\n");
+  const { kind, error } = answerOf(answer);
+  assert.equal(kind, "failed");
+  assert.equal(error?.code, "MOUNT_IN_TREE");
+  assert.match(error?.message ?? "", /"tree\/a\/mount"/);
+  assert.ok(names.includes("file"));
+  const again = await box.run([
+    "sh",
+    "-c",
+    'echo "$2" | "$1" __worker',
+    "sh",
+    DUGOUT,
+    `{"kind":"removeTree","path":"${tree}"}`,
+  ]);
+  assert.deepEqual(answerOf(again.stdout), { kind: "done", value: { removed: true } });
+}, { skip: needs("unshare") });
+
+asBoth("C-045 a full disk in the middle of a layer is named, and nothing of the layer stays", async (box) => {
+  const archive = craftTar([file("small", "x"), ["big", "file", {}, new Uint8Array(6_000_000)]]);
+  const blob = join(box.home, "blob");
+  writeFileSync(blob, gzipSync(archive));
+  const plan = { kind: "unpack", layers: join(box.home, "full"), diffId: digestOf(archive), blob, ownership: "single" };
+  const script = 'mkdir "$3" && mount -t tmpfs -o size=4m none "$3" && echo "$4" | "$1" "$2"; ls -A "$3" | wc -l >&2';
+  const { stdout, stderr } = await inNamespaces(box, script, "__worker", plan.layers, JSON.stringify(plan));
+  const { error } = answerOf(stdout);
+  assert.equal(error?.code, "ENOSPC", stdout);
+  assert.match(error?.message ?? "", /file system ".*full" is full/);
+  assert.equal(stderr.trim(), "0");
+}, { skip: needs("unshare") });
+
+asBoth("C-048 a layer is on the disk before it has its name", async (box) => {
+  const archive = craftTar([file("f", "x")]);
+  const [blob, layers] = [join(box.home, "blob"), join(box.home, "layers")];
+  writeFileSync(blob, archive);
+  await box.run(["mkdir", layers]);
+  const plan = { kind: "unpack", layers, diffId: digestOf(archive), blob, ownership: "single" };
+  const script = 'echo "$2" | strace -f -qq -e trace=syncfs,renameat2,rename -e signal=none "$1" __worker';
+  const { stderr } = await box.run(["sh", "-c", script, "sh", DUGOUT, JSON.stringify(plan)]);
+  const calls = [...stderr.matchAll(/(syncfs|rename)\w*\(/g)].map((match) => match[1]);
+  assert.deepEqual(calls.slice(0, 2), ["syncfs", "rename"], stderr);
+}, { skip: needs("strace") });
+
+asBoth(
+  "C-046 an unpacking that is killed leaves nothing that hinders three at once, and they leave one layer",
+  async (box) => {
+    const members = Array.from({ length: 3000 }, (_, i): Member => file(`d${i % 50}/f${i}`, "x".repeat(i % 700)));
+    const archive = craftTar(members);
+    const [blob, layers] = [join(box.home, "blob"), join(box.home, "layers")];
+    writeFileSync(blob, gzipSync(archive));
+    await box.run(["mkdir", layers]);
+    const diffId = digestOf(archive);
+    const plan = JSON.stringify({ kind: "unpack", layers, diffId, blob, ownership: "single" });
+    for (const after of ["0.02", "0.06", "0.1", "0.15", "0.2"]) {
+      await box.run(["sh", "-c", `echo "$2" | timeout -s KILL ${after} "$1" __worker`, "sh", DUGOUT, plan]);
+    }
+    const one = 'echo "$2" | "$1" __worker | tail -n 1';
+    const { stdout } = await box.run(["sh", "-c", `(${one}) & (${one}) & (${one}) & wait`, "sh", DUGOUT, plan]);
+    const kinds = stdout.trimEnd().split("\n").map((line) => answerOf(line).kind);
+    assert.deepEqual(kinds, ["done", "done", "done"], stdout);
+    assert.deepEqual((await box.run(["ls", "-A", layers])).stdout, `${diffId.slice(7)}\n`);
+    const found = await box.run(["sh", "-c", `find ${layers}/*/diff -type f | wc -l`]);
+    assert.equal(found.stdout, "3000\n");
+  },
+  { skip: needs("timeout") },
+);
