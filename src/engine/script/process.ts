@@ -1,0 +1,266 @@
+/**
+ * A container as a script sees it.
+ *
+ * @module
+ */
+import { openSink, openSource } from "#ffi/mod.ts";
+import { type Fd, tryCall } from "#linux/call.ts";
+import { close, duplicate, makePipe } from "#linux/file.ts";
+import { parseSignal, SIGNALS } from "#linux/signals.ts";
+import { DugoutError } from "#oci/error.ts";
+import { openEngine } from "../engine.ts";
+import { pull } from "../pull.ts";
+import { runContainer, type StartedContainer } from "../run.ts";
+import type { StreamSources } from "../stdio.ts";
+import { Input, type InputChunk, type InputSource } from "./input.ts";
+import { type ContainerOptions, DEFAULT_OUTPUT_BYTES, readContainerOptions, readPlaces } from "./options.ts";
+import { Output } from "./output.ts";
+
+/** How a container ended. A program that fails is no error: look at its exit code. */
+export interface ContainerResult {
+  readonly id: string;
+  readonly name: string;
+  /** As a shell has it: the program's own, or 128 and the signal. */
+  readonly exitCode: number;
+  /** What it wrote, as UTF-8; empty where it was read as a stream, or went elsewhere. */
+  readonly stdout: string;
+  readonly stderr: string;
+  /** From the start of its program to its end. */
+  readonly durationMs: number;
+}
+
+/** A container that runs. */
+export interface ContainerStart {
+  readonly id: string;
+  readonly name: string;
+  /** Its first process, as this machine sees it. */
+  readonly pid: number;
+}
+
+/**
+ * A container: a promise of how it ended, and its streams meanwhile. `await using` kills it at the end of the block.
+ * Made by {@linkcode run}.
+ */
+export class ContainerProcess implements PromiseLike<ContainerResult>, AsyncDisposable {
+  /** Resolves when its program runs; rejects as the process itself where it never does. */
+  readonly started: Promise<ContainerStart>;
+  readonly #result: Promise<ContainerResult>;
+  readonly #stdin: Input;
+  readonly #stdout: Output;
+  readonly #stderr: Output;
+  readonly #options: ContainerOptions;
+  readonly #starting = Promise.withResolvers<ContainerStart>();
+  /** Ends what runs before the container does: the pull. */
+  readonly #cancel = new AbortController();
+  #pidfd: Fd | undefined;
+  #failure: { readonly error: unknown } | undefined;
+  #hasEnded = false;
+
+  constructor(options: ContainerOptions) {
+    const mostBytes = options.maxOutputBytes ?? DEFAULT_OUTPUT_BYTES;
+    this.#options = options;
+    this.#stdin = new Input();
+    this.#stdout = new Output("stdout", mostBytes);
+    this.#stderr = new Output("stderr", mostBytes);
+    this.started = this.#starting.promise;
+    this.#result = this.#run();
+    // whoever waits hears of it; a script that only reads hears of it by its streams
+    this.started.catch(() => {});
+    this.#result.catch(() => {});
+  }
+
+  /** What it reads, with `stdin: "pipe"`. Closing it is the end that the container sees. */
+  get stdin(): WritableStream<InputChunk> {
+    if (this.#options.stdin !== "pipe") throw noStream("stdin");
+    return this.#stdin.stream();
+  }
+
+  /** What it writes, as it comes. What is read here is not in the result. */
+  get stdout(): ReadableStream<Uint8Array> {
+    if ((this.#options.stdout ?? "pipe") !== "pipe") throw noStream("stdout");
+    return this.#stdout.stream();
+  }
+
+  get stderr(): ReadableStream<Uint8Array> {
+    if ((this.#options.stderr ?? "pipe") !== "pipe") throw noStream("stderr");
+    return this.#stderr.stream();
+  }
+
+  /**
+   * Sends a signal to its first process: `SIGTERM`, `TERM`, 15. One that does not run yet never will.
+   * @returns Whether there was one to send it to.
+   */
+  kill(signal: string | number = "SIGTERM"): boolean {
+    const number = parseSignal(String(signal));
+    if (number === undefined) {
+      throw new DugoutError("OPTION_INVALID", `Cannot send ${JSON.stringify(signal)}: no signal`);
+    }
+    if (this.#hasEnded) return false;
+    if (this.#pidfd !== undefined) return tryCall("pidfd_send_signal", this.#pidfd, number, 0, 0) === 0;
+    this.#stop(new DugoutError("KILLED", "The container was killed before it ran", { exitCode: 128 + number }));
+    return true;
+  }
+
+  then<A = ContainerResult, B = never>(
+    onEnd?: ((result: ContainerResult) => A | PromiseLike<A>) | null,
+    onError?: ((error: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    return this.#result.then(onEnd, onError);
+  }
+
+  catch<B = never>(onError?: ((error: unknown) => B | PromiseLike<B>) | null): Promise<ContainerResult | B> {
+    return this.#result.catch(onError);
+  }
+
+  finally(onSettled?: (() => void) | null): Promise<ContainerResult> {
+    return this.#result.finally(onSettled);
+  }
+
+  /** Kills it, and waits until nothing of it is left. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.kill("SIGKILL");
+    await this.#result.catch(() => {});
+  }
+
+  /** The first reason counts; the container is killed, and the promise rejects when it is gone. */
+  #stop(error: unknown): void {
+    if (this.#hasEnded) return;
+    this.#failure ??= { error };
+    this.#cancel.abort(error);
+    if (this.#pidfd !== undefined) tryCall("pidfd_send_signal", this.#pidfd, SIGNALS.KILL, 0, 0);
+  }
+
+  async #run(): Promise<ContainerResult> {
+    const { signal } = this.#options;
+    const abort = () => this.#stop(signal?.reason);
+    signal?.addEventListener("abort", abort);
+    try {
+      // whoever made this gets its streams first
+      await Promise.resolve();
+      signal?.throwIfAborted();
+      return await this.#runToEnd();
+    } catch (caught) {
+      const { error } = this.#failure ?? { error: caught };
+      this.#starting.reject(error);
+      for (const stream of [this.#stdin, this.#stdout, this.#stderr]) stream.fail(error);
+      throw error;
+    } finally {
+      this.#hasEnded = true;
+      if (this.#pidfd !== undefined) close(this.#pidfd);
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  async #runToEnd(): Promise<ContainerResult> {
+    const { request, options } = readContainerOptions(this.#options);
+    const engine = openEngine(readPlaces(this.#options));
+    let container: { start: ContainerStart; atMs: number } | undefined;
+    const pipes = this.#openPipes();
+    let result;
+    try {
+      result = await runContainer({
+        engine,
+        request,
+        options,
+        streams: pipes.streams,
+        fetchImage: async (name) => {
+          const { platform } = options;
+          await pull(engine, name, { platform, signal: this.#cancel.signal });
+        },
+        started: (started) => {
+          pipes.connect();
+          container = { start: this.#begin(started), atMs: performance.now() };
+        },
+      });
+    } finally {
+      pipes.close();
+    }
+    const durationMs = performance.now() - container!.atMs;
+    // so that a kill that comes now is not taken for one that ended it
+    this.#hasEnded = this.#failure === undefined;
+    await this.#stdin.end();
+    await Promise.all([this.#stdout.kept, this.#stderr.kept]);
+    if (this.#failure !== undefined) throw this.#failure.error;
+    const { id, name } = container!.start;
+    return {
+      id,
+      name,
+      exitCode: result.exitCode,
+      stdout: this.#stdout.text(),
+      stderr: this.#stderr.text(),
+      durationMs,
+    };
+  }
+
+  #begin({ id, name, running }: StartedContainer): ContainerStart {
+    // a copy: the engine closes its own when the container has ended
+    if (running.pidfd !== undefined) this.#pidfd = duplicate(running.pidfd);
+    if (this.#failure !== undefined) this.#stop(this.#failure.error);
+    const start = { id, name, pid: running.pid };
+    this.#starting.resolve(start);
+    return start;
+  }
+
+  /** The pipes to the container: its ends, and what connects ours to the streams. */
+  #openPipes(): { streams: StreamSources; connect(): void; close(): void } {
+    const { input, stdin = input === undefined ? "ignore" : [input], stdout = "pipe", stderr = "pipe" } = this.#options;
+    const theirs: Fd[] = [];
+    const ours: Fd[] = [];
+    const connections: (() => void)[] = [];
+    const keep = (their: Fd, our: Fd): Fd => {
+      theirs.push(their);
+      ours.push(our);
+      return their;
+    };
+    const openInput = (): Fd | undefined => {
+      if (stdin === "ignore" || stdin === "inherit") {
+        connections.push(() => this.#stdin.open(NO_SINK));
+        return stdin === "inherit" ? 0 as Fd : undefined;
+      }
+      const pipe = makePipe();
+      connections.push(() => {
+        this.#stdin.open(openSink(pipe.write));
+        if (stdin !== "pipe") this.#stdin.feed(stdin as InputSource).catch((error) => this.#stop(error));
+      });
+      return keep(pipe.read, pipe.write);
+    };
+    const openOutput = (mode: string, output: Output, own: number): Fd | undefined => {
+      if (mode === "pipe") {
+        const pipe = makePipe();
+        connections.push(() => {
+          output.open(openSource(pipe.read));
+          output.kept.catch((error) => this.#stop(error));
+        });
+        return keep(pipe.write, pipe.read);
+      }
+      connections.push(() => output.open(NO_SOURCE));
+      return mode === "inherit" ? own as Fd : undefined;
+    };
+    const streams = {
+      stdin: openInput(),
+      stdout: openOutput(stdout, this.#stdout, 1),
+      stderr: openOutput(stderr, this.#stderr, 2),
+    };
+    return {
+      streams,
+      connect() {
+        theirs.splice(0).forEach(close);
+        ours.length = 0;
+        connections.splice(0).forEach((connect) => connect());
+      },
+      close() {
+        [...theirs.splice(0), ...ours.splice(0)].forEach(close);
+      },
+    };
+  }
+}
+
+/** In the place of a stream that is not there. */
+const NO_SOURCE = { read: () => Promise.resolve(undefined), cancel: () => Promise.resolve() };
+const NO_SINK = { write: () => Promise.resolve(false), end: () => Promise.resolve() };
+
+function noStream(name: "stdin" | "stdout" | "stderr"): DugoutError {
+  return new DugoutError("OPTION_INVALID", `Cannot use the container's ${name} as a stream: it is not a pipe`, {
+    hint: `run it with ${name}: "pipe"`,
+  });
+}
