@@ -1,5 +1,6 @@
 import { type Engine, openEngine } from "#engine/engine.ts";
 import { containersOf, openLayerShelf, unpackedBytes } from "#engine/layer_shelf.ts";
+import { sweepContainers } from "#engine/sweep.ts";
 import type { LayerShelf } from "#image/collect.ts";
 import type { ImageUser } from "#image/remove.ts";
 import type { Digest } from "#oci/digest.ts";
@@ -29,6 +30,16 @@ export function openImageContext(global: GlobalOptions): ImageContext {
     shelf: openLayerShelf(engine),
     usersOf: (imageId) => containersOf(engine, imageId),
   };
+}
+
+/**
+ * Opens the engine for commands on containers and volumes; what killed commands left of containers goes first (C-081).
+ * @throws {DugoutError} When it cannot be used.
+ */
+export async function openContainerContext(global: GlobalOptions): Promise<Engine> {
+  const engine = openEngine({ ...global, warn: (message) => warn(global, message) });
+  await sweepContainers(engine);
+  return engine;
 }
 
 /** One line of warning, unless `--log-level` asks for less. */

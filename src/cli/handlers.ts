@@ -5,6 +5,8 @@ import { notYetError } from "./usage_error.ts";
 /** From a command's usual name to the code that runs it, loaded when it is wanted. */
 const LOADERS: ReadonlyMap<string, () => Promise<CommandFunction>> = new Map<string, () => Promise<CommandFunction>>([
   ["check", async () => (await import("./commands/check.ts")).runCheck],
+  ["container inspect", async () => (await import("./commands/inspect.ts")).runContainerInspect],
+  ["container prune", async () => (await import("./commands/containers.ts")).runPruneContainers],
   ["history", async () => (await import("./commands/history.ts")).runHistory],
   ["image exists", async () => (await import("./commands/inspect.ts")).runImageExists],
   ["image inspect", async () => (await import("./commands/inspect.ts")).runImageInspect],
@@ -13,17 +15,28 @@ const LOADERS: ReadonlyMap<string, () => Promise<CommandFunction>> = new Map<str
   ["import", async () => (await import("./commands/archives.ts")).runImport],
   ["info", async () => (await import("./commands/info.ts")).runInfo],
   ["inspect", async () => (await import("./commands/inspect.ts")).runInspect],
+  ["kill", async () => (await import("./commands/containers.ts")).runKill],
   ["load", async () => (await import("./commands/archives.ts")).runLoad],
   ["login", async () => (await import("./commands/login.ts")).runLogin],
   ["logout", async () => (await import("./commands/login.ts")).runLogout],
+  ["ps", async () => (await import("./commands/ps.ts")).runPs],
   ["pull", async () => (await import("./commands/pull.ts")).runPull],
   ["push", async () => (await import("./commands/push.ts")).runPush],
+  ["rename", async () => (await import("./commands/containers.ts")).runRename],
+  ["rm", async () => (await import("./commands/containers.ts")).runRemoveContainers],
   ["rmi", async () => (await import("./commands/remove_images.ts")).runRemoveImages],
   ["run", async () => (await import("./commands/run.ts")).runRun],
   ["save", async () => (await import("./commands/archives.ts")).runSave],
   ["search", async () => (await import("./commands/search.ts")).runSearch],
+  ["stop", async () => (await import("./commands/containers.ts")).runStop],
   ["version", async () => (await import("./commands/version.ts")).runVersion],
   ["tag", async () => (await import("./commands/tag.ts")).runTag],
+  ["volume create", async () => (await import("./commands/volumes.ts")).runCreateVolume],
+  ["volume inspect", async () => (await import("./commands/volumes.ts")).runInspectVolumes],
+  ["volume ls", async () => (await import("./commands/volumes.ts")).runListVolumes],
+  ["volume prune", async () => (await import("./commands/volumes.ts")).runPruneVolumes],
+  ["volume rm", async () => (await import("./commands/volumes.ts")).runRemoveVolumes],
+  ["wait", async () => (await import("./commands/containers.ts")).runWait],
 ]);
 
 /**

@@ -3,6 +3,7 @@
  *
  *     containers/<id>/config.json           the record, written whole
  *     containers/<id>/upper, work, merged   of its root file system
+ *     containers/.gone.<id>                 what is just being removed of one
  *     containers/names/<name>               holds the id; made exclusively, so that names are unique among processes
  *     RUN/containers/<id>/                  state and exit record; gone with the machine's next boot
  *
@@ -103,23 +104,37 @@ function reclaimName(dataRoot: string, names: string, name: string): boolean {
   }
 }
 
-/** Gives a name back. */
-export function releaseName(dataRoot: string, name: string): void {
+/** Gives a name back, if it is still the container's. */
+export function releaseName(dataRoot: string, name: string, id: string): void {
+  const file = join(dataRoot, "containers", "names", name);
   try {
-    fs.unlinkSync(join(dataRoot, "containers", "names", name));
+    if (fs.readFileSync(file, "latin1") === id) fs.unlinkSync(file);
   } catch (error) {
     if (errorCode(error) !== "ENOENT") throw error;
   }
 }
 
+/** Where a container's directory is while it is removed: out of sight at once, whatever happens then. */
+export function gonePath(directory: ContainerDirectory): string {
+  return join(directory.path, "..", `.gone.${directory.id}`);
+}
+
 /**
  * Removes a container's directories, as far as a plain user can.
- * @returns Whether all is gone; where files of subordinate ids are left, a worker in the user namespace has to do it.
+ * @returns Whether all is gone; where files of subordinate ids are left at {@linkcode gonePath}, a worker in the user
+ * namespace has to remove them.
  */
 export function removeContainerDirectory(directory: ContainerDirectory): boolean {
+  const gone = gonePath(directory);
+  try {
+    fs.renameSync(directory.path, gone);
+  } catch (error) {
+    // removed by somebody else; or left there by a process that was killed
+    if (errorCode(error) !== "ENOENT") throw error;
+  }
   try {
     removePath(directory.state);
-    removePath(directory.path);
+    removePath(gone);
     return true;
   } catch (error) {
     const code = errorCode(error);

@@ -3,15 +3,15 @@
  *
  * @module
  */
-import { readFileSync, renameSync } from "node:fs";
+import { renameSync } from "node:fs";
 import { join } from "node:path";
 import type { LayerShelf } from "#image/collect.ts";
 import type { ImageUser } from "#image/remove.ts";
 import type { IdMap, IdRange } from "#linux/idmap.ts";
 import { type Digest, isDigest } from "#oci/digest.ts";
-import { isJsonObject, type JsonObject, parseJson } from "#oci/json.ts";
 import { listDirectory } from "#storage/content.ts";
 import { hasLayer, layerPaths, listLayers, readLayerRecord, temporaryPath } from "#storage/layers.ts";
+import { type ContainerRecord, listRecords } from "./container_record.ts";
 import type { Engine } from "./engine.ts";
 import { readState } from "./state.ts";
 import { runInWorker } from "./worker.ts";
@@ -21,7 +21,7 @@ export function openLayerShelf(engine: Engine): LayerShelf {
   const folder = join(engine.dataRoot, "layers");
   return {
     list: () => [...new Set(listMaps(folder).flatMap(({ path }) => listLayers(path)))],
-    inUse: () => new Set(readContainers(engine).flatMap(layersOf)),
+    inUse: () => new Set(listRecords(engine.dataRoot).records.flatMap(layersOf)),
     detach: (diffId) => {
       const taken = listMaps(folder).flatMap(({ map, path }) => {
         if (!hasLayer(path, diffId)) return [];
@@ -61,41 +61,21 @@ export async function sweepLayerStores(engine: Engine): Promise<void> {
   }
 }
 
-/** The containers that were made from an image, running or not. */
+/** The containers that were made from an image or mount it, running or not. */
 export function containersOf(engine: Engine, imageId: Digest): ImageUser[] {
-  return readContainers(engine)
-    .filter((record) => record["imageId"] === imageId)
-    .map((record) => String(record["id"]))
-    .map((id) => ({ id, isRunning: readState(engine, id) !== undefined }));
+  return listRecords(engine.dataRoot).records
+    .filter((record) => record.imageId === imageId || record.mountedImages.includes(imageId))
+    .map(({ id }) => ({ id, isRunning: readState(engine, id) !== undefined }));
 }
 
 /** How many containers there are, and how many of them run. */
 export function countContainers(engine: Engine): { all: number; running: number } {
-  const ids = readContainers(engine).map((record) => String(record["id"]));
-  return { all: ids.length, running: ids.filter((id) => readState(engine, id) !== undefined).length };
-}
-
-const MAX_RECORD_BYTES = 1024 * 1024;
-
-/** The records of all containers; one that is on its way in or out is none. */
-function readContainers(engine: Engine): JsonObject[] {
-  const folder = join(engine.dataRoot, "containers");
-  return listDirectory(folder).filter((name) => /^[0-9a-f]{64}$/.test(name)).flatMap((id) => {
-    try {
-      const record = parseJson(readFileSync(join(folder, id, "config.json")), `the container "${id}"`, {
-        maxBytes: MAX_RECORD_BYTES,
-      });
-      return isJsonObject(record) ? [record] : [];
-    } catch {
-      return [];
-    }
-  });
+  const { records } = listRecords(engine.dataRoot);
+  return { all: records.length, running: records.filter(({ id }) => readState(engine, id) !== undefined).length };
 }
 
 /** The layers that a container lies on; of a directory (`--rootfs`), none. */
-function layersOf(record: JsonObject): Digest[] {
-  const lowers = record["lowers"];
-  if (!Array.isArray(lowers)) return [];
+function layersOf({ lowers }: ContainerRecord): Digest[] {
   return lowers.map((hex) => `sha256:${hex}`).filter(isDigest);
 }
 

@@ -30,7 +30,7 @@ import type { Engine } from "./engine.ts";
 import { hostsText, resolvText } from "./etc_files.ts";
 import { joinNamespaces } from "./join.ts";
 import { containerCapabilities, makeSpec } from "./spec.ts";
-import { volumeMounts } from "./volume_mounts.ts";
+import { type OpenedMount, volumeMounts } from "./volume_mounts.ts";
 
 /** What a container's root file system is made of: layers that are on this machine's disk, or a directory. */
 export interface RootSource {
@@ -39,6 +39,8 @@ export interface RootSource {
   /** Directories that lie over each other, topmost first. */
   readonly lowers: readonly string[];
   readonly rootfs: RootfsPlan;
+  /** Of the image; of a directory, none. */
+  readonly imageId?: Digest;
   /** The layers, topmost first, that have to be copied to where `rootfs` is: the vfs driver. */
   readonly copyOf?: { readonly layers: LayersPath; readonly map: IdMap; readonly diffIds: readonly Digest[] };
 }
@@ -62,6 +64,7 @@ export interface PrepareInput {
   readonly user: ResolvedUser;
   readonly root: RootSource;
   readonly directory: ContainerDirectory;
+  readonly mounts: readonly OpenedMount[];
   readonly stdio: StdioPlan;
   /** Whether a terminal of the caller's is among the container's descriptors. */
   readonly guardTerminal: boolean;
@@ -170,7 +173,7 @@ export function prepareContainer(input: PrepareInput): Prepared {
   const mounts: MountSpec[] = [
     ...files.map(({ path, destination }) => bindFile(path, destination)),
     ...deviceMounts(request),
-    ...volumeMounts(engine, request, directory, root.config),
+    ...volumeMounts(engine, input.mounts),
   ];
   const spec = makeSpec({
     request,
@@ -188,14 +191,19 @@ export function prepareContainer(input: PrepareInput): Prepared {
   const layers = root.rootfs.kind === "directory" || root.rootfs.kind === "tree"
     ? root.lowers
     : [directory.upper, ...root.lowers];
-  const filter = planSeccomp({
-    arch: HOST_ARCH,
-    profile: request.privileged && request.security.seccomp === "default" ? "unconfined" : request.security.seccomp,
-    capabilities: containerCapabilities(request, engine.host.lastCapability),
-    kernel: engine.kernel,
-    singleId: isSingle(map) && map.uid[0]!.inside === 0,
-    guardTerminal: input.guardTerminal,
-  });
+  const profile = request.privileged && request.security.seccomp === "default"
+    ? "unconfined"
+    : request.security.seccomp;
+  const filter = refusing(() =>
+    planSeccomp({
+      arch: HOST_ARCH,
+      profile,
+      capabilities: containerCapabilities(request, engine.host.lastCapability),
+      kernel: engine.kernel,
+      singleId: isSingle(map) && map.uid[0]!.inside === 0,
+      guardTerminal: input.guardTerminal,
+    })
+  );
   const setup: ContainerSetup = {
     spec,
     rootfs: root.rootfs,
@@ -211,9 +219,28 @@ export function prepareContainer(input: PrepareInput): Prepared {
     lockedFlags: (source) => lockedFlags(statFileSystem(source).flags),
     // what is not there yet are files that the engine writes before the start
     maskKind,
-    sourceKind: (source) => fs.statSync(source, { throwIfNoEntry: false })?.isDirectory() ? "directory" : "file",
+    sourceKind,
   };
-  return { spec, setup, tape: planContainer(setup), user, files };
+  return { spec, setup, tape: refusing(() => planContainer(setup)), user, files };
+}
+
+/** What is asked for and cannot be planned (too many layers, too long a filter) is the user's to know. */
+function refusing<Value>(plan: () => Value): Value {
+  try {
+    return plan();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new DugoutError("PLAN_IMPOSSIBLE", `Cannot plan the container: ${error.message}`, { cause: error });
+  }
+}
+
+/** What a source is, as far as one can tell from outside of the container's ids; most are directories. */
+function sourceKind(source: string): "file" | "directory" {
+  try {
+    return fs.statSync(source, { throwIfNoEntry: false })?.isDirectory() ? "directory" : "file";
+  } catch {
+    return "directory";
+  }
 }
 
 /** /proc and /sys show the same in the container; of other paths nothing is known. */

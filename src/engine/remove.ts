@@ -1,5 +1,6 @@
 import type { IdMap } from "#linux/idmap.ts";
-import { type ContainerDirectory, removeContainerDirectory } from "./container_directory.ts";
+import { type ContainerDirectory, gonePath, releaseName, removeContainerDirectory } from "./container_directory.ts";
+import type { ContainerRecord } from "./container_record.ts";
 import type { Engine } from "./engine.ts";
 import { runInWorker } from "./worker.ts";
 
@@ -9,5 +10,22 @@ import { runInWorker } from "./worker.ts";
  */
 export async function discardContainer(_engine: Engine, directory: ContainerDirectory, map: IdMap): Promise<void> {
   if (removeContainerDirectory(directory)) return;
-  await runInWorker(map, { kind: "removeTree", path: directory.path });
+  await runInWorker(map, { kind: "removeTree", path: gonePath(directory) });
+}
+
+/** What stays to be done when a container's directories are gone: its name is free, its own volumes go. */
+export async function forgetContainer(
+  engine: Engine,
+  { id, name }: { readonly id: string; readonly name: string | undefined },
+  volumes: readonly string[],
+): Promise<void> {
+  if (name !== undefined) releaseName(engine.dataRoot, name, id);
+  if (volumes.length > 0) await (await import("./remove_volumes.ts")).removeVolumes(engine, volumes);
+}
+
+/** The volumes that go with a container. */
+export function ownVolumes(record: ContainerRecord | undefined): string[] {
+  return (record?.mounts ?? []).flatMap(({ volume, isAnonymous }) =>
+    volume !== undefined && isAnonymous ? [volume] : []
+  );
 }

@@ -64,12 +64,18 @@ async function openImageRoot(input: RootInput): Promise<OpenedRoot> {
   const copy = join(directory.path, "root");
   const rootfs = planRootfs(driver, layers.path, diffIds, { upper, work, merged, copy, volatile: input.options.rm });
   const { map, user } = input.chooseUser(engine, request, { lowers, config });
-  const root = { config, lowers, rootfs };
+  const root = { config, lowers, rootfs, imageId: image.id };
   if (driver.name !== "vfs") return { root, map, user };
   return { root: { ...root, copyOf: { layers: layers.path, map: first.map, diffIds } }, map, user };
 }
 
-async function getImage({ engine, request, options, fetchImage }: RootInput): Promise<FoundImage> {
+/**
+ * Finds the image of a request; pulls it where it is missing and that is wanted.
+ * @throws {DugoutError} IMAGE_NOT_FOUND.
+ */
+export async function getImage(
+  { engine, request, options, fetchImage }: Pick<RootInput, "engine" | "request" | "options" | "fetchImage">,
+): Promise<FoundImage> {
   const text = request.image ?? "";
   const find = () =>
     findImage(engine.store, text, options.platform === undefined ? {} : { platform: options.platform });

@@ -21,27 +21,22 @@ import {
   type ContainerDirectory,
   containerDirectory,
   makeContainerDirectory,
-  releaseName,
   takeName,
   writeRecord,
 } from "./container_directory.ts";
+import { makeRecord, readRecord, type RecordedMount, type RecordInput, recordMounts } from "./container_record.ts";
+import { writeEnd } from "./container_end.ts";
 import type { Engine } from "./engine.ts";
 import { followForeground, type ForegroundOptions } from "./foreground.ts";
 import { makeTreeDirectories } from "./host_tree.ts";
 import { copyLayers } from "./layers.ts";
 import { isNoexec } from "./paths.ts";
-import {
-  checkNetwork,
-  chooseUser,
-  describeRoot,
-  earlyMap,
-  prepareContainer,
-  type Prepared,
-  type RootSource,
-} from "./prepare.ts";
-import { discardContainer } from "./remove.ts";
+import { checkNetwork, chooseUser, earlyMap, prepareContainer, type Prepared, type RootSource } from "./prepare.ts";
+import { discardContainer, forgetContainer, ownVolumes } from "./remove.ts";
 import { openRoot } from "./root.ts";
 import { readBootId, readStartTime, writeState } from "./state.ts";
+import type { OpenedMounts } from "./open_mounts.ts";
+import { needsOpening, type OpenedMount, plainMounts } from "./volume_mounts.ts";
 import { openStdio, type StdioFds, type StreamSources } from "./stdio.ts";
 
 /** What a run is given beside the request. */
@@ -81,6 +76,16 @@ interface Plan {
   readonly user: ResolvedUser;
 }
 
+/** A container that runs, and what goes with it. */
+interface Started {
+  readonly plan: Plan;
+  readonly name: string;
+  readonly running: Running;
+  readonly startedMs: number;
+  /** Volumes that go with the container. */
+  readonly volumes: readonly string[];
+}
+
 async function planRun({ engine, request, options, fetchImage }: RunInput): Promise<Plan> {
   checkNetwork(request);
   const id = makeContainerId();
@@ -91,6 +96,7 @@ async function planRun({ engine, request, options, fetchImage }: RunInput): Prom
 function prepare(
   input: RunInput,
   plan: Plan,
+  mounts: readonly OpenedMount[],
   stdio: StdioPlan,
   guardTerminal: boolean,
   userNamespace?: string,
@@ -99,14 +105,17 @@ function prepare(
   const terminal = options.tty
     ? readTerminalSize(0 as Fd) ?? readTerminalSize(1 as Fd) ?? { rows: 24, columns: 80 }
     : undefined;
-  return prepareContainer({ engine, request, options, ...plan, stdio, guardTerminal, terminal, userNamespace });
+  return prepareContainer({ engine, request, options, ...plan, mounts, stdio, guardTerminal, terminal, userNamespace });
 }
 
 /** What a run would do: the tape, with nothing made. The image and its layers must be there. */
 export async function explainRun(input: RunInput): Promise<Prepared> {
   const plan = await planRun(input);
   const stdio: StdioPlan = input.options.tty ? { kind: "terminal" } : { kind: "inherit", relays: [] };
-  return prepare(input, plan, stdio, false);
+  const mounts = needsOpening(input.request, plan.root.config)
+    ? await (await import("./open_mounts.ts")).lookAtMounts({ ...input, ...plan, fetchImage: undefined })
+    : plainMounts(input.request);
+  return prepare(input, plan, mounts, stdio, false);
 }
 
 /**
@@ -115,22 +124,34 @@ export async function explainRun(input: RunInput): Promise<Prepared> {
  */
 export async function runContainer(input: RunInput): Promise<RunResult> {
   const { engine, options } = input;
-  const { plan: { directory, map }, name, running } = await startRun(input);
+  const { plan: { directory, map }, name, running, startedMs, volumes } = await startRun(input);
   const follow: ForegroundOptions = {
     interactive: options.interactive && options.tty,
     signalProxy: options.sigProxy,
   };
-  const status = await followForeground(running, follow);
+  // what killed commands left is looked for while there is nothing else to do
+  const sweep = setTimeout(() => void sweepQuietly(engine), SWEEP_AFTER_MS);
+  const status = await followForeground(running, follow).finally(() => clearTimeout(sweep));
   if (running.pidfd !== undefined) close(running.pidfd);
   if (options.rm) {
     await discardContainer(engine, directory, map);
-    releaseName(engine.dataRoot, name);
-  }
+    await forgetContainer(engine, { id: directory.id, name }, volumes);
+  } else writeEnd(directory.path, { exitCode: exitCodeOf(status), startedMs, finishedMs: Date.now() });
   return { id: directory.id, exitCode: exitCodeOf(status) };
 }
 
+const SWEEP_AFTER_MS = 500;
+
+async function sweepQuietly(engine: Engine): Promise<void> {
+  try {
+    await (await import("./sweep.ts")).sweepContainers(engine);
+  } catch {
+    // not this container's affair
+  }
+}
+
 /** Plans a container, makes what it needs, and starts it. */
-async function startRun(input: RunInput): Promise<{ plan: Plan; name: string; running: Running }> {
+async function startRun(input: RunInput): Promise<Started> {
   const { engine, request, options } = input;
   const wantedName = options.name === undefined ? undefined : checkContainerName(options.name);
   // ids are mapped by programs of the system while we plan
@@ -159,6 +180,7 @@ async function startRun(input: RunInput): Promise<{ plan: Plan; name: string; ru
   // the name first: racing processes are told apart before anything else is made
   const name = takeName(engine.dataRoot, directory.id, wantedName);
   let running: Running;
+  let volumes: readonly string[];
   let stdioFds: StdioFds | undefined;
   try {
     if (options.cidfile !== undefined) writeNewFile(options.cidfile, directory.id, "--cidfile");
@@ -169,43 +191,58 @@ async function startRun(input: RunInput): Promise<{ plan: Plan; name: string; ru
     const stdio: StdioPlan = stdioFds === undefined
       ? { kind: "terminal" }
       : { kind: "inherit", relays: stdioFds.relays };
-    const prepared = prepare(input, plan, stdio, stdioFds?.hasTerminal ?? false, held?.path);
+    const opened = await openAndRecord(input, plan, name);
+    volumes = opened.anonymous;
+    const prepared = prepare(input, plan, opened.mounts, stdio, stdioFds?.hasTerminal ?? false, held?.path);
     for (const { path, text } of prepared.files) fs.writeFileSync(path, text, { mode: 0o644 });
-    writeRecord(directory, {
-      id: directory.id,
-      name,
-      image: request.image,
-      created: new Date().toISOString(),
-      rm: options.rm,
-      ...describeRoot(plan.root, plan.map),
-    });
     const tape = input.transformTape?.(prepared.tape) ?? prepared.tape;
     held?.ready();
     running = start({ ...prepared, tape }, directory, stdioFds);
   } catch (error) {
     stdioFds?.close();
-    releaseName(engine.dataRoot, name);
     if (options.cidfile !== undefined) removeOwnFile(options.cidfile, directory.id);
     try {
+      const own = ownVolumes(readRecord(engine.dataRoot, directory.id));
       await discardContainer(engine, directory, plan.map);
+      await forgetContainer(engine, { id: directory.id, name }, own);
     } catch (second) {
       engine.warn(`what was made for the container could not be removed: ${(second as Error).message}`);
     }
     throw error;
   }
+  const startedMs = Date.now();
   writeState(engine, {
     id: directory.id,
     name,
     pid: running.pid,
+    monitor: running.monitor,
     startTime: readStartTime(running.pid) ?? "",
     bootId: readBootId(),
     map: mapText(plan.map.uid),
-    startedMs: Date.now(),
+    startedMs,
   });
   if (options.pidfile !== undefined) fs.writeFileSync(options.pidfile, `${running.pid}\n`);
   input.started?.({ id: directory.id, name, running });
 
-  return { plan, name, running };
+  return { plan, name, running, startedMs, volumes };
+}
+
+/** Makes mounts ready and writes the record. From the record on the container is known to others. */
+async function openAndRecord(input: RunInput, plan: Plan, name: string): Promise<OpenedMounts> {
+  const { request, options } = input;
+  const { directory, root, map } = plan;
+  const record = (mounts: readonly RecordedMount[], mountedImages: RecordInput["mountedImages"] = []) =>
+    writeRecord(directory, makeRecord({ id: directory.id, name, request, options, root, map, mounts, mountedImages }));
+  if (needsOpening(request, root.config)) {
+    return await (await import("./open_mounts.ts")).openMounts({
+      ...input,
+      ...plan,
+      fetchImage: input.fetchImage,
+      record,
+    });
+  }
+  record(recordMounts(request.mounts));
+  return { mounts: plainMounts(request), anonymous: [] };
 }
 
 function start(prepared: Prepared, directory: ContainerDirectory, stdio: StdioFds | undefined): Running {

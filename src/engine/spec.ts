@@ -101,8 +101,8 @@ export function containerCapabilities(request: RunRequest, last: number): Capabi
   return combineCapabilities(DEFAULT_CAPABILITIES & all, all, request.capAdd, request.capDrop);
 }
 
-/** What is executed: Docker's rules on ENTRYPOINT and CMD. */
-function commandOf(request: RunRequest, image: RunConfig): string[] {
+/** What is executed: Docker's rules on ENTRYPOINT and CMD. @throws {DugoutError} NO_COMMAND. */
+export function commandOf(request: RunRequest, image: RunConfig): string[] {
   const entrypoint = request.entrypoint ?? image.Entrypoint ?? [];
   const command = request.command ?? (request.entrypoint === undefined ? image.Cmd : undefined) ?? [];
   const args = [...entrypoint, ...command];

@@ -17,6 +17,8 @@ export interface ContainerState {
   readonly name: string;
   /** Of its first process, as this machine sees it. */
   readonly pid: number;
+  /** The process that waits for it and records its end. */
+  readonly monitor: number;
   /** When that process started, in clock ticks since boot (proc(5), /proc/PID/stat, field 22): a pid is not a process. */
   readonly startTime: string;
   readonly bootId: string;
@@ -46,6 +48,8 @@ export function readStartTime(pid: number): string | undefined {
 /** Writes a container's state: beside, then renamed. */
 export function writeState(engine: Engine, state: ContainerState): void {
   const directory = join(engine.runRoot, "containers", state.id);
+  // it may have been swept away (C-058)
+  fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
   const file = join(directory, "state.json");
   fs.writeFileSync(`${file}.new`, JSON.stringify(state), { mode: 0o600 });
   fs.renameSync(`${file}.new`, file);
@@ -54,10 +58,18 @@ export function writeState(engine: Engine, state: ContainerState): void {
 /** Reads a container's state; undefined where there is none that can be believed. */
 export function readState(engine: Engine, id: string): ContainerState | undefined {
   try {
-    const state = JSON.parse(
-      fs.readFileSync(join(engine.runRoot, "containers", id, "state.json"), "utf8"),
-    ) as ContainerState;
+    const state = readStateText(engine, id);
+    if (state === undefined) return undefined;
     return state.bootId === readBootId() && readStartTime(state.pid) === state.startTime ? state : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What was written when a container was started, whether it still runs or not. */
+export function readStateText(engine: Engine, id: string): ContainerState | undefined {
+  try {
+    return JSON.parse(fs.readFileSync(join(engine.runRoot, "containers", id, "state.json"), "utf8")) as ContainerState;
   } catch {
     return undefined;
   }

@@ -1,42 +1,109 @@
 import * as fs from "node:fs";
 import { DugoutError } from "#oci/error.ts";
+import type { Digest } from "#oci/digest.ts";
 import type { RunConfig } from "#oci/image_config.ts";
 import type { MountSpec } from "#oci/runtime_spec.ts";
 import { quote } from "#oci/text.ts";
-import type { BindRequest, MountRequest, RunRequest, TmpfsRequest } from "#docker/run_request.ts";
-import type { ContainerDirectory } from "./container_directory.ts";
+import type { BindRequest, RunRequest, TmpfsRequest } from "#docker/run_request.ts";
 import type { Engine } from "./engine.ts";
 
-/** Mounts of the request's binds, volumes and tmpfs, and of the image's own volumes. */
-export function volumeMounts(
-  engine: Engine,
-  request: RunRequest,
-  _directory: ContainerDirectory,
-  _config: RunConfig,
-): MountSpec[] {
-  return request.mounts.map((mount) => mountOf(engine, mount));
+/** A mount for which everything is there. */
+export type OpenedMount = BindRequest | TmpfsRequest | OpenedVolume | OpenedImage;
+
+/** A volume that is there. */
+export interface OpenedVolume {
+  readonly kind: "volume";
+  readonly name: string;
+  /** Whether it goes with the container. */
+  readonly isAnonymous: boolean;
+  /** The volume's directory, and the data in it. */
+  readonly path: string;
+  readonly source: string;
+  readonly target: string;
+  readonly readOnly: boolean;
+  readonly noCopy: boolean;
+  readonly subpath: string | undefined;
+  /** Of the driver `local`. */
+  readonly options: ReadonlyMap<string, string>;
 }
 
-function mountOf(engine: Engine, mount: MountRequest): MountSpec {
+/** An image whose layers are unpacked. */
+export interface OpenedImage {
+  readonly kind: "image";
+  readonly image: string;
+  readonly imageId: Digest;
+  /** Topmost first. */
+  readonly lowers: readonly string[];
+  /** An empty directory where layers are laid over each other. */
+  readonly place: string;
+  readonly target: string;
+  readonly subpath: string | undefined;
+}
+
+/** Whether a run has mounts that {@linkcode OpenedMount}s have to be made of first. */
+export function needsOpening(request: RunRequest, config: RunConfig): boolean {
+  return request.volumesFrom.length > 0 || (config.Volumes?.length ?? 0) > 0 ||
+    request.mounts.some(({ kind }) => kind === "volume" || kind === "image");
+}
+
+/** The mounts of a run that needs none opened. */
+export function plainMounts(request: RunRequest): OpenedMount[] {
+  return request.mounts.flatMap((mount) => mount.kind === "bind" || mount.kind === "tmpfs" ? [mount] : []);
+}
+
+/** The mounts of the specification. Missing sources of binds are made where that was asked for. */
+export function volumeMounts(engine: Engine, mounts: readonly OpenedMount[]): MountSpec[] {
+  return mounts.map((mount) => mountOf(engine, mount));
+}
+
+function mountOf(engine: Engine, mount: OpenedMount): MountSpec {
   switch (mount.kind) {
     case "bind":
       return bindMount(engine, mount);
     case "tmpfs":
       return tmpfsMount(mount);
     case "volume":
+      return volumeMount(mount);
     case "image":
-      throw new DugoutError(
-        "MOUNT_NOT_YET",
-        `Cannot mount ${mount.kind === "volume" ? "a volume" : "an image"} at ${
-          quote(mount.target)
-        }: this version has binds and tmpfs`,
-        {
-          hint: "bind a directory of the host: -v /some/directory:" + mount.target,
-        },
-      );
+      return imageMount(mount);
     default:
       throw new Error(`Unknown mount ${mount satisfies never}`);
   }
+}
+
+function volumeMount({ source, target, readOnly, subpath, options }: OpenedVolume): MountSpec {
+  const flags = (options.get("o") ?? "").split(",").filter((flag) => flag !== "");
+  const restrictions = [...(readOnly ? ["ro"] : []), ...beneath(subpath)];
+  if (options.get("type") === "tmpfs") {
+    return { destination: target, type: "tmpfs", source: "tmpfs", options: [...flags, ...restrictions] };
+  }
+  if (options.size === 0) {
+    return { destination: target, type: "bind", source, options: ["bind", "rprivate", ...restrictions] };
+  }
+  // a volume that stands for a directory of the host
+  return {
+    destination: target,
+    type: "bind",
+    source: options.get("device") ?? source,
+    options: [...flags, "rprivate", ...restrictions],
+  };
+}
+
+/** One layer is bound as it is; of several an overlay is made that nobody writes to. */
+function imageMount({ lowers, place, target, subpath }: OpenedImage): MountSpec {
+  const options = ["ro", "nosuid", "nodev", ...beneath(subpath)];
+  return lowers.length === 1
+    ? { destination: target, type: "bind", source: lowers[0]!, options: ["bind", "rprivate", ...options] }
+    : {
+      destination: target,
+      type: "overlay",
+      source: place,
+      options: [...options, ...lowers.map((path) => `x-lower=${path}`)],
+    };
+}
+
+function beneath(subpath: string | undefined): string[] {
+  return subpath === undefined ? [] : [`x-subpath=${subpath}`];
 }
 
 function bindMount(engine: Engine, mount: BindRequest): MountSpec {

@@ -8,6 +8,9 @@ export interface RunWorkerOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Plans that read files which their owner may not read: they need root's rights, also with a single id. */
+const READS_ALL: ReadonlySet<WorkerPlan["kind"]> = new Set(["vfsRoot", "fillVolumes", "measureTree"]);
+
 /**
  * Has a plan done by a worker in a user namespace with these ids (or, with one id, by one beside us).
  * @throws {DugoutError} What the worker threw; WORKER_ENDED when it was killed.
@@ -20,8 +23,7 @@ export async function runInWorker<Plan extends WorkerPlan>(
   let last: WorkerLine | undefined;
   const code = await launchWorker(map, plan, {
     signal: options.signal,
-    // it reads files that their owner may not read
-    inNamespace: plan.kind === "vfsRoot",
+    inNamespace: READS_ALL.has(plan.kind),
     onLine(text) {
       const line = parseWorkerLine(text);
       if (line?.kind === "progress") options.onProgress?.(line.doneBytes, line.totalBytes);

@@ -51,7 +51,15 @@ import { operate, type Step, step, type Tape, type TapeBuffer } from "#tape/step
 import { deviceSteps } from "./device_steps.ts";
 import { maskSteps, readOnlySteps } from "./mask_steps.ts";
 import { parseMountOptions } from "./mount_options.ts";
-import { attachSteps, bindSteps, fileSystemSteps, place, remountReadOnlyStep } from "./mount_steps.ts";
+import { bindBeneathSteps, lowerOverlaySteps } from "./beneath_steps.ts";
+import {
+  attachSteps,
+  type BindOptions,
+  bindSteps,
+  fileSystemSteps,
+  place,
+  remountReadOnlyStep,
+} from "./mount_steps.ts";
 import {
   blockSignalsStep,
   forkSteps,
@@ -330,17 +338,21 @@ function mountSteps(setup: ContainerSetup, mount: MountSpec, id: string): Step[]
   const object = mount.destination;
   const kernel = ["/proc", "/sys", "/dev"].some((path) => object === path || object.startsWith(`${path}/`));
   const destination = kernel ? object : setup.resolve(object);
-  if (options.bind || mount.type === "bind") {
+  const isOverlay = mount.type === "overlay" && options.lowers.length > 0;
+  if (options.bind || mount.type === "bind" || isOverlay) {
     const source = mount.source ?? "";
-    const target = { path: destination, make: setup.sourceKind(source), noLinks: kernel };
+    const inSource = (directory: string) =>
+      options.subpath === undefined ? directory : `${directory}/${options.subpath}`;
+    const isDirectory = (isOverlay ? options.lowers : [source])
+      .some((directory) => setup.sourceKind(inSource(directory)) === "directory");
+    const target = { path: destination, make: isDirectory ? "directory" as const : "file" as const, noLinks: kernel };
     const mayRestrict = setup.host.mountSetattr;
     return [
-      ...bindSteps(id, source, undefined, {
-        recursive: options.recursive,
-        set: mayRestrict ? options.set : 0,
-        recursiveAttributes: options.recursiveAttributes,
-        propagation: mayRestrict ? options.propagation : undefined,
-      }),
+      ...(isOverlay ? lowerOverlaySteps(`${id} lower`, options.lowers, source) : []),
+      ...(options.subpath === undefined
+        ? bindSteps(id, source, undefined, bind)
+        : bindBeneathSteps(id, source, options.subpath, bind)),
+      ...(isOverlay ? [step("umount2", [source, MNT_DETACH], "let go of", source)] : []),
       ...attachSteps(id, target),
       ...(mayRestrict || options.set === 0
         ? []
@@ -353,6 +365,12 @@ function mountSteps(setup: ContainerSetup, mount: MountSpec, id: string): Step[]
   const end = `${id} end`;
   // a kernel file system whose own mount is masked on this machine (a container in a container) is bound (C-069)
   const source = { proc: "/proc", sysfs: "/sys", mqueue: "/dev/mqueue", cgroup2: "/sys/fs/cgroup" }[type];
+    const bind: BindOptions = {
+      recursive: options.recursive,
+      set: mayRestrict ? options.set : 0,
+      recursiveAttributes: options.recursiveAttributes,
+      propagation: mayRestrict ? options.propagation : undefined,
+    };
   const made = fileSystemSteps(
     type === "devpts" ? "devpts" : id,
     type,

@@ -1,22 +1,26 @@
+import { lookForContainer, readStatus } from "#engine/containers.ts";
+import { describeContainer } from "#engine/describe_container.ts";
 import { describeImage } from "#engine/describe_image.ts";
+import { measureContainer } from "#engine/measure_container.ts";
+import { whereabouts } from "#engine/whereabouts.ts";
 import { findImage, getImage } from "#image/find.ts";
 import { imageSizeBytes } from "#image/list.ts";
 import { DugoutError } from "#oci/error.ts";
 import { parsePlatform } from "#oci/platform.ts";
 import { escapeText } from "#oci/text.ts";
 import { listNames } from "#storage/names.ts";
+import { openVolumes, readVolume } from "#storage/volumes.ts";
 import { type ImageContext, openImageContext } from "../context.ts";
 import { formatObjects } from "../format/inspect.ts";
 import type { Invocation } from "../invocation.ts";
-import { textOption } from "../options.ts";
+import { hasSwitch, textOption } from "../options.ts";
 import { printError, printOut } from "../output.ts";
+import { describeVolume } from "./volumes.ts";
 import { notYetError, usageError } from "../usage_error.ts";
 
 /** Kinds of objects that docker inspects and this version does not have. */
 const OTHER_TYPES: readonly string[] = [
-  "container",
   "network",
-  "volume",
   "plugin",
   "node",
   "secret",
@@ -25,40 +29,98 @@ const OTHER_TYPES: readonly string[] = [
   "config",
 ];
 
-/** `dugout inspect`: of this version's objects, images. */
-export function runInspect(invocation: Invocation): number {
+/** `dugout inspect`: a container, an image or a volume, whatever has the name first. */
+export async function runInspect(invocation: Invocation): Promise<number> {
   const type = textOption(invocation.options, "type") ?? "";
   if (OTHER_TYPES.includes(type)) throw notYetError(`'--type ${type}'`);
-  if (type !== "" && type !== "image") {
-    throw usageError(`"${type}" is not a valid value for --type`, 1, "this version has: image");
+  if (type !== "" && !FINDERS.some((finder) => finder.type === type)) {
+    throw usageError(
+      `"${type}" is not a valid value for --type`,
+      1,
+      `this version has: ${FINDERS.map((finder) => finder.type).join(", ")}`,
+    );
   }
-  return inspectImages(invocation, type === "" ? "object" : "image");
+  return await inspectObjects(invocation, type);
+}
+
+/** `dugout container inspect` */
+export async function runContainerInspect(invocation: Invocation): Promise<number> {
+  return await inspectObjects(invocation, "container");
 }
 
 /** `dugout image inspect` */
-export function runImageInspect(invocation: Invocation): number {
-  return inspectImages(invocation, "image");
+export async function runImageInspect(invocation: Invocation): Promise<number> {
+  return await inspectObjects(invocation, "image");
 }
 
+/** A kind of object, and how one is found by a name: undefined when there is none. */
+interface Finder {
+  readonly type: string;
+  find(context: ImageContext, name: string, invocation: Invocation): unknown;
+}
+
+/** In docker's order. */
+const FINDERS: readonly Finder[] = [
+  { type: "container", find: findContainerObject },
+  { type: "image", find: findImageObject },
+  { type: "volume", find: findVolumeObject },
+];
+
 /** Prints those that are there, complains of the others, and fails then: as docker does. */
-function inspectImages({ options, args, global }: Invocation, noun: string): number {
+async function inspectObjects(invocation: Invocation, type: string): Promise<number> {
+  const { options, args, global } = invocation;
   const context = openImageContext(global);
-  const platform = textOption(options, "platform");
-  const find = platform === undefined ? {} : { platform: parsePlatform(platform) };
+  const finders = FINDERS.filter((finder) => type === "" || finder.type === type);
   const objects: unknown[] = [];
   const missing: string[] = [];
   for (const name of args) {
-    try {
-      objects.push(describeFound(context, getImage(context.store, name, find)));
-    } catch (error) {
-      if (!(error instanceof DugoutError) || error.code !== "IMAGE_UNKNOWN") throw error;
-      missing.push(name);
-    }
+    const object = await findFirst(finders, context, name, invocation);
+    if (object === undefined) missing.push(name);
+    else objects.push(object);
   }
   const format = textOption(options, "format");
   if (objects.length > 0 || format === undefined || format === "json") printOut(formatObjects(objects, format));
-  for (const name of missing) printError(`dugout: No such ${noun}: ${escapeText(name, 300)}\n`);
+  for (const name of missing) printError(`dugout: No such ${type || "object"}: ${escapeText(name, 300)}\n`);
   return missing.length === 0 ? 0 : 1;
+}
+
+async function findFirst(
+  finders: readonly Finder[],
+  context: ImageContext,
+  name: string,
+  invocation: Invocation,
+): Promise<unknown> {
+  for (const finder of finders) {
+    const object = await finder.find(context, name, invocation);
+    if (object !== undefined) return object;
+  }
+  return undefined;
+}
+
+async function findContainerObject({ engine }: ImageContext, name: string, { options }: Invocation): Promise<unknown> {
+  const record = lookForContainer(engine, name)?.record;
+  if (record === undefined) return undefined;
+  const sizes = hasSwitch(options, "size") ? await measureContainer(engine, record) : undefined;
+  return describeContainer(engine, { record, status: readStatus(engine, record, whereabouts()) }, sizes);
+}
+
+function findVolumeObject({ engine }: ImageContext, name: string): unknown {
+  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name)) return undefined;
+  const volume = readVolume(openVolumes(engine.dataRoot), name);
+  return volume === undefined ? undefined : describeVolume(volume);
+}
+
+function findImageObject(context: ImageContext, name: string, { options }: Invocation): unknown {
+  const platform = textOption(options, "platform");
+  try {
+    return describeFound(
+      context,
+      getImage(context.store, name, platform === undefined ? {} : { platform: parsePlatform(platform) }),
+    );
+  } catch (error) {
+    if (error instanceof DugoutError && error.code === "IMAGE_UNKNOWN") return undefined;
+    throw error;
+  }
 }
 
 function describeFound(context: ImageContext, image: ReturnType<typeof getImage>): unknown {

@@ -1,5 +1,6 @@
 import { sweepLayerStores } from "#engine/layer_shelf.ts";
 import { parseImageFilters, PRUNE_FILTERS } from "#image/filter.ts";
+import { sweepContainers } from "#engine/sweep.ts";
 import { pruneImages } from "#image/prune.ts";
 import { removeImage, type RemoveRecord } from "#image/remove.ts";
 import { removePlatforms } from "#image/remove_platform.ts";
@@ -16,7 +17,9 @@ import { reportError } from "../report.ts";
 /** `dugout rmi`: removes what it can, reports the rest, and fails then. */
 export async function runRemoveImages({ options, args, global }: Invocation): Promise<number> {
   const platforms = listOption(options, "platform").map((text) => parsePlatform(text));
-  const { store, shelf, usersOf } = openImageContext(global);
+  const { engine, store, shelf, usersOf } = openImageContext(global);
+  // a container whose command was killed is no reason to keep an image (C-081)
+  await sweepContainers(engine);
   let exitCode = 0;
   for (const name of args) {
     try {

@@ -1,7 +1,15 @@
+import { CONTAINER_COMMANDS } from "./containers.ts";
 import { IMAGE_COMMANDS } from "./images.ts";
 import { RUN } from "./run.ts";
 import { SYSTEM_COMMANDS } from "./system.ts";
 import type { CommandDeclaration } from "./types.ts";
+import { VOLUME_COMMANDS } from "./volumes.ts";
 
 /** All commands of this version, in the order of the help. */
-export const COMMANDS: readonly CommandDeclaration[] = [RUN, ...IMAGE_COMMANDS, ...SYSTEM_COMMANDS];
+export const COMMANDS: readonly CommandDeclaration[] = [
+  RUN,
+  ...CONTAINER_COMMANDS,
+  ...IMAGE_COMMANDS,
+  ...VOLUME_COMMANDS,
+  ...SYSTEM_COMMANDS,
+];

@@ -49,12 +49,14 @@ export const LOG_LEVELS: readonly string[] = ["debug", "info", "warn", "error", 
 export const GROUPS: readonly GroupDeclaration[] = [
   { name: "container", summary: "Commands for containers" },
   { name: "image", summary: "Commands for images" },
+  { name: "volume", summary: "Commands for volumes" },
   { name: "system", summary: "Commands for the engine and this machine" },
 ];
 
 /** Headings of `dugout --help`, in the order in which they appear. */
 export const HEADINGS = {
   run: "Run:",
+  containers: "Containers:",
   images: "Images:",
   registries: "Registries:",
   system: "This machine:",

@@ -1,0 +1,143 @@
+import { findContainer, type FoundContainer, listContainers, lookForContainer } from "#engine/containers.ts";
+import type { ContainerRecord } from "#engine/container_record.ts";
+import type { Engine } from "#engine/engine.ts";
+import { compileContainerFilter, parseContainerFilters, PRUNE_CONTAINER_FILTERS } from "#engine/filter_containers.ts";
+import { measureContainer } from "#engine/measure_container.ts";
+import { removeContainer } from "#engine/remove_container.ts";
+import { renameContainer } from "#engine/rename_container.ts";
+import { shownExitCode, waitForEnd } from "#engine/signal_container.ts";
+import { killContainer, stopContainer } from "#engine/stop_container.ts";
+import { parseSignal } from "#linux/signals.ts";
+import { DugoutError } from "#oci/error.ts";
+import { quote } from "#oci/text.ts";
+import { askYesNo } from "../ask.ts";
+import { openContainerContext } from "../context.ts";
+import { humanSize } from "../format/units.ts";
+import type { Invocation } from "../invocation.ts";
+import { hasSwitch, listOption, textOption } from "../options.ts";
+import { printOut } from "../output.ts";
+import { reportError } from "../report.ts";
+import { usageError } from "../usage_error.ts";
+
+/** `dugout rm` */
+export async function runRemoveContainers(invocation: Invocation): Promise<number> {
+  const { options } = invocation;
+  if (hasSwitch(options, "link")) throw usageError("--link cannot be used: there are no links", 125, "leave it out");
+  const force = hasSwitch(options, "force");
+  const volumes = hasSwitch(options, "volumes");
+  return await forEachName(invocation, async (engine, name) => {
+    const found = force ? lookForContainer(engine, name) : findContainer(engine, name);
+    if (found !== undefined) await removeContainer(engine, found, { force, volumes });
+    return name;
+  });
+}
+
+/** `dugout kill` */
+export async function runKill(invocation: Invocation): Promise<number> {
+  const signal = readSignal(textOption(invocation.options, "signal") ?? "SIGKILL");
+  return await forEachName(invocation, (engine, name) => {
+    killContainer(engine, recordOf(findContainer(engine, name)), signal);
+    return name;
+  });
+}
+
+/** `dugout stop`: all are asked at once. */
+export async function runStop(invocation: Invocation): Promise<number> {
+  const { options } = invocation;
+  const signalText = textOption(options, "signal");
+  const signal = signalText === undefined ? undefined : readSignal(signalText);
+  const timeoutText = textOption(options, "timeout") ?? textOption(options, "time");
+  const timeoutSeconds = timeoutText === undefined ? undefined : Number(timeoutText);
+  return await forEachName(invocation, async (engine, name) => {
+    await stopContainer(engine, recordOf(findContainer(engine, name)), { signal, timeoutSeconds });
+    return name;
+  }, "at once");
+}
+
+/** `dugout wait` */
+export async function runWait(invocation: Invocation): Promise<number> {
+  return await forEachName(invocation, async (engine, name) => {
+    const status = await waitForEnd(engine, recordOf(findContainer(engine, name)), undefined);
+    if (status !== undefined) return String(shownExitCode({ status }));
+    throw new DugoutError(
+      "EXIT_UNKNOWN",
+      `The container ${quote(name)} has ended and was removed: its exit code is gone`,
+      {
+        exitCode: 1,
+      },
+    );
+  }, "at once");
+}
+
+/** `dugout rename` */
+export async function runRename({ args, global }: Invocation): Promise<number> {
+  const engine = await openContainerContext(global);
+  const [name = "", wanted = ""] = args;
+  renameContainer(engine, recordOf(findContainer(engine, name)), wanted);
+  return 0;
+}
+
+/** `dugout container prune` */
+export async function runPruneContainers({ options, global }: Invocation): Promise<number> {
+  const filter = parseContainerFilters(listOption(options, "filter"), PRUNE_CONTAINER_FILTERS);
+  const engine = await openContainerContext(global);
+  if (
+    !hasSwitch(options, "force") &&
+    !askYesNo("WARNING! This will remove all stopped containers.\nAre you sure you want to continue?")
+  ) return 0;
+  const fits = compileContainerFilter(engine, filter, Date.now());
+  const removed: string[] = [];
+  let freedBytes = 0;
+  let exitCode = 0;
+  for (const container of listContainers(engine).containers) {
+    if (container.status.kind !== "exited" || !fits(container)) continue;
+    try {
+      const { ownBytes } = await measureContainer(engine, container.record);
+      await removeContainer(engine, { id: container.record.id, record: container.record }, {
+        force: false,
+        volumes: false,
+      });
+      removed.push(container.record.id);
+      freedBytes += ownBytes;
+    } catch (error) {
+      exitCode = reportError(error, { failureExitCode: 1, debug: global.debug });
+    }
+  }
+  if (removed.length > 0) printOut(`Deleted Containers:\n${removed.join("\n")}\n\n`);
+  printOut(`Total reclaimed space: ${humanSize(freedBytes)}\n`);
+  return exitCode;
+}
+
+/** Does what it can, reports the rest, and fails then. */
+async function forEachName(
+  { args, global }: Invocation,
+  act: (engine: Engine, name: string) => string | Promise<string>,
+  order: "one by one" | "at once" = "one by one",
+): Promise<number> {
+  const engine = await openContainerContext(global);
+  let exitCode = 0;
+  const one = async (name: string): Promise<void> => {
+    try {
+      printOut(`${await act(engine, name)}\n`);
+    } catch (error) {
+      exitCode = reportError(error, { failureExitCode: 1, debug: global.debug });
+    }
+  };
+  if (order === "at once") await Promise.all(args.map(one));
+  else for (const name of args) await one(name);
+  return exitCode;
+}
+
+function recordOf({ id, record }: FoundContainer): ContainerRecord {
+  if (record !== undefined) return record;
+  throw new DugoutError("CONTAINER_DAMAGED", `Cannot use the container "${id.slice(0, 12)}": its record is damaged`, {
+    exitCode: 1,
+    hint: `'dugout rm -f ${id.slice(0, 12)}' removes it`,
+  });
+}
+
+function readSignal(text: string): number {
+  const signal = parseSignal(text);
+  if (signal === undefined) throw usageError(`there is no signal ${quote(text)}`, 1, "for example TERM, SIGHUP or 9");
+  return signal;
+}

@@ -1,0 +1,128 @@
+import { HEADINGS } from "./global.ts";
+import type { CommandDeclaration, OptionDeclaration } from "./types.ts";
+
+const FORMAT_SHORT: OptionDeclaration = {
+  flags: "-f, --format",
+  value: "string",
+  summary: "json, or a Go template such as {{.Id}}",
+};
+
+export const CONTAINER_COMMANDS: readonly CommandDeclaration[] = [
+  {
+    names: ["ps", "container ls", "container list", "container ps"],
+    usage: "[OPTIONS]",
+    summary: "List containers",
+    group: HEADINGS.containers,
+    arguments: { least: 0, most: 0 },
+    options: [
+      { flags: "-a, --all", summary: "those that have ended too" },
+      {
+        flags: "-f, --filter",
+        value: "filter",
+        repeatable: true,
+        summary:
+          "id=, name=, label=NAME[=VALUE], status=, exited=CODE, ancestor=IMAGE, before=, since=, volume=, network=",
+      },
+      {
+        flags: "--format",
+        value: "string",
+        summary: "table, table TEMPLATE, json, or a Go template such as {{.Names}}",
+      },
+      { flags: "-n, --last", value: "int", check: "int", summary: "the last that were made, whatever their state" },
+      { flags: "-l, --latest", summary: "the last one that was made" },
+      { flags: "--no-trunc", summary: "ids and commands in full" },
+      { flags: "-q, --quiet", summary: "ids only" },
+      { flags: "-s, --size", summary: "what their files take" },
+    ],
+    examples: [
+      ["ps -a", "all of them"],
+      ["ps -aq --filter status=exited", "ids of those that have ended, for scripts"],
+    ],
+    failureExitCode: 1,
+  },
+  {
+    names: ["stop", "container stop"],
+    usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+    summary: "Ask containers to end, and kill those that do not",
+    group: HEADINGS.containers,
+    arguments: { least: 1 },
+    options: [
+      { flags: "-s, --signal", value: "string", summary: "instead of the container's own" },
+      {
+        flags: "-t, --timeout",
+        value: "int",
+        check: "int",
+        summary: "seconds until SIGKILL; -1: never",
+        default: "10",
+      },
+      { flags: "--time", value: "int", check: "int", summary: "the same by its old name", hidden: true },
+    ],
+    examples: [["stop -t 30 web", "with half a minute to end in"]],
+    failureExitCode: 1,
+  },
+  {
+    names: ["kill", "container kill"],
+    usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+    summary: "Send a signal to containers",
+    group: HEADINGS.containers,
+    arguments: { least: 1 },
+    options: [{ flags: "-s, --signal", value: "string", summary: "by name or number", default: "SIGKILL" }],
+    examples: [["kill -s HUP web", "many servers read their configuration again then"]],
+    failureExitCode: 1,
+  },
+  {
+    names: ["wait", "container wait"],
+    usage: "CONTAINER [CONTAINER...]",
+    summary: "Wait for the end of containers and print their exit codes",
+    group: HEADINGS.containers,
+    arguments: { least: 1 },
+    options: [],
+    examples: [["wait job", ""]],
+    failureExitCode: 1,
+  },
+  {
+    names: ["rm", "container rm", "container remove"],
+    usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+    summary: "Remove containers",
+    group: HEADINGS.containers,
+    arguments: { least: 1 },
+    options: [
+      { flags: "-f, --force", summary: "kill those that run; none of that name is no error" },
+      { flags: "-v, --volumes", summary: "with the volumes without a name that were made for them" },
+      { flags: "-l, --link", summary: "remove a link", hidden: true },
+    ],
+    examples: [["rm -f web", "even when it runs"], ["rm -v $(dugout ps -aq)", "all that have ended"]],
+    failureExitCode: 1,
+  },
+  {
+    names: ["rename", "container rename"],
+    usage: "CONTAINER NEW_NAME",
+    summary: "Give a container another name",
+    group: HEADINGS.containers,
+    arguments: { least: 2, most: 2 },
+    options: [],
+    examples: [["rename nervous_tree web", ""]],
+    failureExitCode: 1,
+  },
+  {
+    names: ["container prune"],
+    usage: "[OPTIONS]",
+    summary: "Remove all containers that have ended",
+    arguments: { least: 0, most: 0 },
+    options: [
+      { flags: "--filter", value: "filter", repeatable: true, summary: "until=TIME, label=NAME[=VALUE]" },
+      { flags: "-f, --force", summary: "do not ask" },
+    ],
+    examples: [["container prune -f --filter until=24h", "those of yesterday and before"]],
+    failureExitCode: 1,
+  },
+  {
+    names: ["container inspect"],
+    usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+    summary: "Show everything about containers",
+    arguments: { least: 1 },
+    options: [FORMAT_SHORT, { flags: "-s, --size", summary: "what their files take" }],
+    examples: [["container inspect -f '{{.State.ExitCode}}' job", "how it ended"]],
+    failureExitCode: 1,
+  },
+];

@@ -1,0 +1,121 @@
+/**
+ * Containers on record, and what has become of them: state is believed while its boot and its process are the same
+ * (C-059), and made again from living processes where it is gone (C-058).
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { DugoutError } from "#oci/error.ts";
+import { quote } from "#oci/text.ts";
+import { type ContainerEnd, readEnd, readExitRecord, writeEnd } from "./container_end.ts";
+import { type ContainerRecord, listRecords, readRecord } from "./container_record.ts";
+import type { Engine } from "./engine.ts";
+import { findLiving } from "./find_living.ts";
+import { type ContainerState, readState, readStateText, writeState } from "./state.ts";
+import { isOwnerAlive, seenFrom, type Whereabouts, whereabouts } from "./whereabouts.ts";
+
+/** What has become of a container. */
+export type ContainerStatus =
+  /** It is being made. */
+  | { readonly kind: "created" }
+  | { readonly kind: "running"; readonly state: ContainerState }
+  | { readonly kind: "exited"; readonly end: ContainerEnd }
+  /** It was started on another machine that shares this store: from here nobody can tell. */
+  | { readonly kind: "elsewhere"; readonly machine: string };
+
+/** A container, and what has become of it. */
+export interface Container {
+  readonly record: ContainerRecord;
+  readonly status: ContainerStatus;
+}
+
+/** All containers, the newest first, and the ids of those whose record cannot be read. */
+export function listContainers(engine: Engine): { containers: Container[]; damaged: string[] } {
+  const { records, damaged } = listRecords(engine.dataRoot);
+  const here = whereabouts();
+  const containers = records
+    .sort((a, b) => b.created.localeCompare(a.created) || a.id.localeCompare(b.id))
+    .map((record) => ({ record, status: readStatus(engine, record, here) }));
+  return { containers, damaged };
+}
+
+/** What has become of a container. An end that only the runtime directory knows is written beside the record. */
+export function readStatus(engine: Engine, record: ContainerRecord, here: Whereabouts): ContainerStatus {
+  const directory = join(engine.dataRoot, "containers", record.id);
+  const written = readEnd(directory);
+  if (written !== undefined) return { kind: "exited", end: written };
+  const seen = seenFrom(record, here);
+  if (seen === "elsewhere") return { kind: "elsewhere", machine: record.machine };
+  if (seen === "before") {
+    return noteEnd(record, directory, { exitCode: undefined, startedMs: undefined, finishedMs: undefined });
+  }
+
+  const state = readState(engine, record.id);
+  if (state !== undefined) return { kind: "running", state };
+  const startedMs = readStateText(engine, record.id)?.startedMs;
+  const exit = readExitRecord(join(engine.runRoot, "containers", record.id));
+  if (exit !== undefined) return noteEnd(record, directory, { ...exit, startedMs });
+  const living = findLiving(record);
+  if (living !== undefined) {
+    writeState(engine, living);
+    return { kind: "running", state: living };
+  }
+  // it may have ended between two of these looks
+  const last = readEnd(directory);
+  if (last !== undefined) return { kind: "exited", end: last };
+  if (isOwnerAlive(record)) return { kind: "created" };
+  return noteEnd(record, directory, { exitCode: undefined, startedMs, finishedMs: undefined });
+}
+
+function noteEnd(record: ContainerRecord, directory: string, end: ContainerEnd): ContainerStatus {
+  // the command that runs it is about to remove it: nothing new is put into its way
+  if (record.rm && isOwnerAlive(record)) return { kind: "exited", end };
+  try {
+    writeEnd(directory, end);
+  } catch {
+    // a full disk, or the container is just being removed: it is told all the same
+  }
+  return { kind: "exited", end };
+}
+
+/** A container that was found by a name; its record may be unreadable. */
+export interface FoundContainer {
+  readonly id: string;
+  readonly record: ContainerRecord | undefined;
+}
+
+/**
+ * Finds a container by name, id, or the beginning of an id.
+ * @throws {DugoutError} CONTAINER_UNKNOWN, CONTAINER_AMBIGUOUS.
+ */
+export function findContainer(engine: Engine, text: string): FoundContainer {
+  const found = lookForContainer(engine, text);
+  if (found === undefined) {
+    throw new DugoutError("CONTAINER_UNKNOWN", `No such container: ${text}`, { exitCode: 1 });
+  }
+  return found;
+}
+
+/** The same; undefined where there is none. */
+export function lookForContainer(engine: Engine, text: string): FoundContainer | undefined {
+  const wanted = text.startsWith("/") ? text.slice(1) : text;
+  if (/^[0-9a-f]{64}$/.test(wanted)) {
+    const record = readRecord(engine.dataRoot, wanted);
+    if (record !== undefined) return { id: wanted, record };
+  }
+  const { records, damaged } = listRecords(engine.dataRoot);
+  const named = records.find(({ name }) => name === wanted);
+  if (named !== undefined) return { id: named.id, record: named };
+  const matching = /^[0-9a-f]{1,64}$/.test(wanted)
+    ? [...records.map(({ id }) => id), ...damaged].filter((id) => id.startsWith(wanted))
+    : [];
+  if (matching.length > 1) {
+    throw new DugoutError(
+      "CONTAINER_AMBIGUOUS",
+      `Cannot tell which container ${quote(text)} is: ${matching.length} ids begin so`,
+      { exitCode: 1 },
+    );
+  }
+  const id = matching[0];
+  return id === undefined ? undefined : { id, record: records.find((record) => record.id === id) };
+}

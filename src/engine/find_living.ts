@@ -1,0 +1,66 @@
+/**
+ * Containers that run although nobody wrote down that they do: the command that started one was killed at once, or the
+ * runtime directory was swept (C-058). Their monitors have that directory open, and its name is the container's id.
+ *
+ * @module
+ */
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { basename } from "node:path";
+import { mapText } from "#linux/idmap.ts";
+import { STATE_FD } from "#runtime/setup.ts";
+import type { ContainerRecord } from "./container_record.ts";
+import { parseMapName } from "./layer_shelf.ts";
+import { type ContainerState, readStartTime } from "./state.ts";
+
+/** The state of a container, from its processes; undefined where none of them lives. */
+export function findLiving(record: ContainerRecord): ContainerState | undefined {
+  const monitor = findMonitor(record.id);
+  const pid = monitor === undefined ? undefined : findFirstProcess(monitor);
+  const startTime = pid === undefined ? undefined : readStartTime(pid);
+  if (monitor === undefined || pid === undefined || startTime === undefined) return undefined;
+  const map = parseMapName(record.map);
+  return {
+    id: record.id as ContainerState["id"],
+    name: record.name,
+    pid,
+    monitor,
+    startTime,
+    bootId: record.bootId,
+    map: map === undefined ? "" : mapText(map.uid),
+    startedMs: Date.parse(record.created) || Date.now(),
+  };
+}
+
+function findMonitor(id: string): number | undefined {
+  for (const name of readdirSync("/proc")) {
+    if (!/^[0-9]+$/.test(name)) continue;
+    try {
+      // a directory that was removed has " (deleted)" behind its name
+      const path = readlinkSync(`/proc/${name}/fd/${STATE_FD}`).replace(/ \(deleted\)$/, "");
+      if (basename(path) === id && path.includes("/containers/")) return Number(name);
+    } catch {
+      // somebody else's process, or one that has ended, or has no such descriptor
+    }
+  }
+  return undefined;
+}
+
+/** The monitor's child that is the first process of a pid namespace; its other children are copiers. */
+function findFirstProcess(monitor: number): number | undefined {
+  let children: string[];
+  try {
+    children = readFileSync(`/proc/${monitor}/task/${monitor}/children`, "latin1").trim().split(" ");
+  } catch {
+    return undefined;
+  }
+  return children.map(Number).find((pid) => isFirstProcess(pid));
+}
+
+function isFirstProcess(pid: number): boolean {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, "latin1");
+    return /^NSpid:.*\t1$/m.test(status) && !/^State:\t[ZX]/m.test(status);
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * Removing volumes: their files may belong to any id that the user has.
+ *
+ * @module
+ */
+import { DugoutError } from "#oci/error.ts";
+import { quote } from "#oci/text.ts";
+import { chooseIdMap } from "#runtime/identity.ts";
+import { errorCode } from "#storage/private_dir.ts";
+import { removePath } from "#storage/remove_tree.ts";
+import {
+  detachVolume,
+  findVolumeRemains,
+  listVolumes,
+  openVolumes,
+  type Volume,
+  withVolumesLock,
+} from "#storage/volumes.ts";
+import { listRecords } from "./container_record.ts";
+import type { Engine } from "./engine.ts";
+import { runInWorker } from "./worker.ts";
+
+/** Removes what a plain user can, and the rest by a worker in a namespace that has all of the user's ids. */
+export async function removeOwnTree(engine: Engine, path: string): Promise<void> {
+  try {
+    removePath(path);
+  } catch (error) {
+    const code = errorCode(error);
+    if (code !== "EACCES" && code !== "EPERM") throw error;
+    const map = chooseIdMap(engine.identity, { kind: "default" }, { uid: 0, gid: 0 });
+    await runInWorker(map, { kind: "removeTree", path });
+  }
+}
+
+/** The containers, by id, that use each volume. */
+export function volumeUsers(engine: Engine): Map<string, string[]> {
+  const users = new Map<string, string[]>();
+  for (const { id, mounts } of listRecords(engine.dataRoot).records) {
+    for (const { volume } of mounts) if (volume !== undefined) users.set(volume, [...users.get(volume) ?? [], id]);
+  }
+  return users;
+}
+
+/** Removes volumes that no container on record uses; those that are used, or gone, are passed over. */
+export async function removeVolumes(engine: Engine, names: readonly string[]): Promise<void> {
+  if (names.length === 0) return;
+  const volumes = openVolumes(engine.dataRoot);
+  const detached = await withVolumesLock(volumes, () => {
+    const users = volumeUsers(engine);
+    return names.filter((name) => !users.has(name)).map((name) => detachVolume(volumes, name));
+  });
+  for (const path of detached) if (path !== undefined) await removeOwnTree(engine, path);
+}
+
+/**
+ * Removes a volume.
+ * @throws {DugoutError} VOLUME_UNKNOWN, VOLUME_IN_USE.
+ */
+export async function removeVolume(engine: Engine, name: string): Promise<void> {
+  const volumes = openVolumes(engine.dataRoot);
+  const detached = await withVolumesLock(volumes, () => {
+    const users = volumeUsers(engine).get(name);
+    if (users !== undefined) {
+      throw new DugoutError(
+        "VOLUME_IN_USE",
+        `Cannot remove the volume ${quote(name)}: it is in use by ${users.map((id) => id.slice(0, 12)).join(", ")}`,
+        { exitCode: 1, hint: "remove these containers first" },
+      );
+    }
+    return detachVolume(volumes, name);
+  });
+  if (detached === undefined) throw unknownVolume(name);
+  await removeOwnTree(engine, detached);
+}
+
+export function unknownVolume(name: string): DugoutError {
+  return new DugoutError("VOLUME_UNKNOWN", `No such volume: ${name}`, { exitCode: 1 });
+}
+
+/**
+ * Removes volumes that no container uses, and what killed processes left.
+ * @param fits Which of them.
+ * @returns Their names, and the bytes that they took.
+ */
+export async function pruneVolumes(
+  engine: Engine,
+  fits: (volume: Volume) => boolean,
+): Promise<{ names: string[]; freedBytes: number }> {
+  const volumes = openVolumes(engine.dataRoot);
+  const detached = await withVolumesLock(volumes, () => {
+    const users = volumeUsers(engine);
+    const chosen = listVolumes(volumes).volumes.filter((volume) => !users.has(volume.name) && fits(volume));
+    return chosen.map(({ name }) => ({ name, path: detachVolume(volumes, name) }));
+  });
+  let freedBytes = 0;
+  for (const { path } of detached) {
+    if (path === undefined) continue;
+    freedBytes += await measureOwnTree(engine, path);
+    await removeOwnTree(engine, path);
+  }
+  for (const path of findVolumeRemains(volumes)) await removeOwnTree(engine, path);
+  return { names: detached.map(({ name }) => name), freedBytes };
+}
+
+/** The bytes that the files of a tree take on disk, with the rights of the user's namespace. */
+export async function measureOwnTree(engine: Engine, path: string): Promise<number> {
+  const map = chooseIdMap(engine.identity, { kind: "default" }, { uid: 0, gid: 0 });
+  return (await runInWorker(map, { kind: "measureTree", path })).sizeBytes;
+}
