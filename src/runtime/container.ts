@@ -48,10 +48,10 @@ import { PR_SET_DUMPABLE, PR_SET_PDEATHSIG } from "#linux/prctl.ts";
 import { parseRlimitName, rlimitNumber } from "#linux/rlimits.ts";
 import type { MountSpec, NamespaceType, ProcessSpec, RuntimeSpec } from "#oci/runtime_spec.ts";
 import { operate, type Step, step, type Tape, type TapeBuffer } from "#tape/step.ts";
+import { bindBeneathSteps, lowerOverlaySteps } from "./beneath_steps.ts";
 import { deviceSteps } from "./device_steps.ts";
 import { maskSteps, readOnlySteps } from "./mask_steps.ts";
 import { parseMountOptions } from "./mount_options.ts";
-import { bindBeneathSteps, lowerOverlaySteps } from "./beneath_steps.ts";
 import {
   attachSteps,
   type BindOptions,
@@ -347,6 +347,12 @@ function mountSteps(setup: ContainerSetup, mount: MountSpec, id: string): Step[]
       .some((directory) => setup.sourceKind(inSource(directory)) === "directory");
     const target = { path: destination, make: isDirectory ? "directory" as const : "file" as const, noLinks: kernel };
     const mayRestrict = setup.host.mountSetattr;
+    const bind: BindOptions = {
+      recursive: options.recursive,
+      set: mayRestrict ? options.set : 0,
+      recursiveAttributes: options.recursiveAttributes,
+      propagation: mayRestrict ? options.propagation : undefined,
+    };
     return [
       ...(isOverlay ? lowerOverlaySteps(`${id} lower`, options.lowers, source) : []),
       ...(options.subpath === undefined
@@ -365,12 +371,6 @@ function mountSteps(setup: ContainerSetup, mount: MountSpec, id: string): Step[]
   const end = `${id} end`;
   // a kernel file system whose own mount is masked on this machine (a container in a container) is bound (C-069)
   const source = { proc: "/proc", sysfs: "/sys", mqueue: "/dev/mqueue", cgroup2: "/sys/fs/cgroup" }[type];
-    const bind: BindOptions = {
-      recursive: options.recursive,
-      set: mayRestrict ? options.set : 0,
-      recursiveAttributes: options.recursiveAttributes,
-      propagation: mayRestrict ? options.propagation : undefined,
-    };
   const made = fileSystemSteps(
     type === "devpts" ? "devpts" : id,
     type,
