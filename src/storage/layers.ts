@@ -23,7 +23,7 @@ import { openDataRoot } from "./data_root.ts";
 import { delay } from "./delay.ts";
 import { type TryLock, tryLock } from "./flock.ts";
 import { isSameFile } from "./lease.ts";
-import { findMark, formatMark, markState, ownMark } from "./owner_mark.ts";
+import { findMark, formatMark, hostMark, markState, ownMark } from "./owner_mark.ts";
 import { ensurePrivateDir, errorCode } from "./private_dir.ts";
 import { decodeRecord, type LayerRecord } from "./record.ts";
 import { removePath } from "./remove_tree.ts";
@@ -98,10 +98,14 @@ export function listLayers(layers: LayersPath): Digest[] {
   return listDirectory(layers).filter((name) => /^[0-9a-f]{64}$/.test(name)).map((hex) => `sha256:${hex}` as Digest);
 }
 
-/** A name beside a layer's own, which tells who made it. */
+/** A name beside a layer's own, which tells who made it: for a layer on its way out. */
 export function temporaryPath(layers: LayersPath, diffId: Digest): string {
-  const mark = formatMark(ownMark());
-  return join(layers, `${digestHex(diffId)}.${mark}.${randomHex(6)}.tmp`);
+  return join(layers, `${digestHex(diffId)}.${formatMark(ownMark())}.${randomHex(6)}.tmp`);
+}
+
+/** The same for a layer on its way in; only the one that has the layer's lock makes these. */
+export function incomingPath(layers: LayersPath, diffId: Digest): string {
+  return join(layers, `${digestHex(diffId)}.in.${formatMark(ownMark())}.${randomHex(6)}.tmp`);
 }
 
 /**
@@ -153,18 +157,28 @@ export function sweepLayers(layers: LayersPath, lock: TryLock = tryLock): number
   return count;
 }
 
-/** Removes what dead processes left of one layer. */
-export function sweepLayer(layers: LayersPath, diffId: Digest): void {
-  const prefix = `${digestHex(diffId)}.`;
+/**
+ * Removes what killed processes left of a layer on its way in.
+ * @param isExclusive Whether we have the layer's lock: nobody else on this machine is at it then, though a process that was
+ * killed may still be on its way out.
+ */
+export function sweepIncoming(layers: LayersPath, diffId: Digest, isExclusive: boolean): void {
+  const prefix = `${digestHex(diffId)}.in.`;
   for (const name of listDirectory(layers)) {
     if (!name.startsWith(prefix) || !name.endsWith(".tmp")) continue;
     const mark = findMark(name);
-    if (mark !== undefined && markState(mark) === "dead") removePath(join(layers, name));
+    if (mark === undefined) continue;
+    const isOver = isExclusive ? mark.host === hostMark() : markState(mark) === "dead";
+    if (isOver) removePath(join(layers, name));
   }
 }
 
 /** The right to unpack a layer, as far as the file system has locks. Ends with its process. */
-export type LayerLock = { [Symbol.dispose](): void };
+export type LayerLock = {
+  /** False where the file system has no locks: others may be at it as well. */
+  readonly isExclusive: boolean;
+  [Symbol.dispose](): void;
+};
 
 /**
  * Waits for the right to unpack a layer: one process at a time does it (C-046).
@@ -189,6 +203,7 @@ export async function lockLayer(
         return undefined;
       }
       return {
+        isExclusive: result === "locked",
         [Symbol.dispose]() {
           unlinkIfThere(path);
           closeSync(fd);

@@ -43,11 +43,13 @@ export function markState(mark: OwnerMark): "alive" | "dead" | "unknown" {
   return startTicks(mark.pid) === mark.startTicks ? "alive" : "dead";
 }
 
-/** proc_pid_stat(5), field 22; the name in field 2 may hold spaces and brackets. */
+/** proc_pid_stat(5), fields 3 and 22; the name in field 2 may hold spaces and brackets. Undefined for one that has ended. */
 function startTicks(pid: number | "self"): string | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, "latin1");
-    return text.slice(text.lastIndexOf(")") + 2).split(" ")[19];
+    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+    // a zombie, or one that is going: nobody has waited for it yet
+    return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
   } catch {
     return undefined;
   }

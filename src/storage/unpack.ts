@@ -19,14 +19,14 @@ import { LayerError } from "./layer_error.ts";
 import { DEFAULT_LAYER_LIMITS, type LayerLimits } from "./layer_limits.ts";
 import { LayerTree, type LayerTreeOptions, type LayerTreeResult } from "./layer_tree.ts";
 import {
+  incomingPath,
   type LayerPaths,
   layerPathsIn,
   type LayersPath,
   lockLayer,
   publishLayer,
   readLayerRecord,
-  sweepLayer,
-  temporaryPath,
+  sweepIncoming,
 } from "./layers.ts";
 import { errorCode } from "./private_dir.ts";
 import { encodeRecord, type LayerRecord } from "./record.ts";
@@ -75,8 +75,8 @@ export async function unpackLayer(
 ): Promise<UnpackResult> {
   using lock = await lockLayer(plan.layers, plan.diffId, signal);
   if (lock === undefined) return presentResult(plan);
-  sweepLayer(plan.layers, plan.diffId);
-  const temporary = temporaryPath(plan.layers, plan.diffId);
+  sweepIncoming(plan.layers, plan.diffId, lock.isExclusive);
+  const temporary = incomingPath(plan.layers, plan.diffId);
   mkdirSync(temporary, { mode: 0o700 });
   // the layers' own directory, 0700, keeps others out; under a map where we are not the owner, we have to get in
   chmodSync(temporary, 0o755);

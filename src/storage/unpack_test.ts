@@ -169,7 +169,7 @@ test("C-046 what a killed process left is removed by the next that unpacks, and 
   const dead = { ...ownMark(), pid: child.pid! };
   await new Promise((resolve) => child.on("exit", resolve));
   const leave = (hex: string, mark = dead) => {
-    const name = `${hex}.${formatMark(mark)}.abc.tmp`;
+    const name = `${hex}.in.${formatMark(mark)}.abc.tmp`;
     mkdirSync(join(t.layers, name, "diff/d"), { recursive: true });
     writeFileSync(join(t.layers, name, "diff/d/file"), "half");
     return name;
