@@ -113,9 +113,9 @@ asBoth(
       assert.match(stderr, /space|ENOSPC/i);
       assert.ok(ms < 45_000, `it took ${ms} ms`);
       for (const name of before) assert.ok(existsSync(join(blobs, name)), name);
-      await box.succeed([...root, "run", "--rm", "--network", "none", "--pull", "never", SMALL, "true"]);
       const grown = await runCommand(["/bin/mount", "-o", "remount,size=2g", room]);
       assert.equal(grown.code, 0, grown.stderr);
+      await box.succeed([...root, "run", "--rm", "--network", "none", "--pull", "never", SMALL, "true"]);
       await box.succeed([...root, "pull", "-q", IMAGE], { timeoutMs: 120_000 });
       const { stdout } = await box.succeed([...root, "inspect", "--format", "{{len .RootFS.Layers}}", IMAGE]);
       assert.equal(stdout, "10\n");
