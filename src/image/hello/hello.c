@@ -198,7 +198,7 @@ static struct ids read_ids(struct state *state, const char *path, u64 own)
 			ids.found = 1;
 			ids.outside = outside + (own - inside);
 			/* the rest of its range */
-			outside++;
+			outside += own == inside;
 			count--;
 		}
 		if (count > ids.largest) {

@@ -193,7 +193,8 @@ test("the program reads id maps of one range, of several, and without its own id
     assert.match(ids("         0       1001          1\n"), /root in here is user 1001 outside\n.*none/);
     const range = "         0       1001          1\n         1     100000      65536\n";
     assert.match(ids(range), /root in here is user 1001 outside\n.*65536 more users and 65536 .* from 100000 on/);
-    assert.match(ids(range, "5"), /user 5 in here is user 100004 outside/);
+    assert.match(ids(range, "5"), /user 5 in here is user 100004 outside\n.*from 100000 on/);
+    assert.match(ids("0 100000 65536\n"), /root in here is user 100000 outside\n.*65535 more .* from 100001 on/);
     assert.match(ids("1000 1001 1\n", "65534"), /user 65534 in here is nobody outside/);
     assert.match(ids("0 0 4294967295\n"), /0, one of the machine's/);
   });
