@@ -29,6 +29,7 @@ const LOADERS: ReadonlyMap<string, () => Promise<CommandFunction>> = new Map<str
   ["save", async () => (await import("./commands/archives.ts")).runSave],
   ["search", async () => (await import("./commands/search.ts")).runSearch],
   ["stop", async () => (await import("./commands/containers.ts")).runStop],
+  ["unshare", async () => (await import("./commands/unshare.ts")).runUnshare],
   ["version", async () => (await import("./commands/version.ts")).runVersion],
   ["tag", async () => (await import("./commands/tag.ts")).runTag],
   ["volume create", async () => (await import("./commands/volumes.ts")).runCreateVolume],

@@ -37,4 +37,18 @@ export const SYSTEM_COMMANDS: readonly CommandDeclaration[] = [
     examples: [["version -f '{{.Server.Version}}'", "for scripts"]],
     failureExitCode: 1,
   },
+  {
+    names: ["unshare"],
+    usage: "[COMMAND [ARG...]]",
+    summary: "Run a program as the root of containers",
+    group: HEADINGS.system,
+    arguments: { least: 0 },
+    options: [],
+    stopsAtFirstArgument: true,
+    examples: [
+      ["unshare ls -ln ~/.local/share/dugout/layers", "files by the owners that containers see"],
+      ["unshare rm -rf ~/.local/share/dugout", "all of the store, whoever owns its files"],
+    ],
+    failureExitCode: 125,
+  },
 ];
