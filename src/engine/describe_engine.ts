@@ -7,35 +7,19 @@ import { cpus, hostname, totalmem } from "node:os";
 import { readFileSync } from "node:fs";
 import { listImages } from "#image/list.ts";
 import { HOST_ARCH } from "#linux/arch.ts";
-import type { MachineFacts, Trial } from "./check_facts.ts";
+import type { MachineFacts } from "./check_facts.ts";
+import type { DriverChoice } from "#storage/probe.ts";
 import type { Engine } from "./engine.ts";
 import { countContainers } from "./layer_shelf.ts";
 
-/** A storage driver and the reason for it. */
-export interface ChosenDriver {
-  readonly name: string;
-  readonly reason: string;
-}
-
-/** The driver that is used: what was asked for, else the best that works. */
-export function chooseShownDriver(facts: MachineFacts, wanted: string | undefined): ChosenDriver {
-  if (wanted !== undefined) return { name: wanted, reason: "asked for by --storage-driver" };
-  if (facts.overlay.ok) return { name: "overlay", reason: "the kernel's overlay works in a user namespace" };
-  const why = describeFailure(facts.overlay);
-  if (facts.fuse.device === "ok" && facts.fuse.overlayProgram !== undefined) {
-    return { name: "fuse-overlayfs", reason: `the kernel's overlay does not work: ${why}` };
-  }
-  return { name: "vfs", reason: `neither overlay (${why}) nor fuse-overlayfs works` };
-}
-
-function describeFailure(trial: Trial): string {
-  return trial.ok ? "" : `${trial.what}: ${trial.code}`;
-}
-
 /** The engine in the shape of Docker's `GET /info`; fields of our own are below `Dugout`. */
-export function describeEngine(engine: Engine, facts: MachineFacts, version: string): Record<string, unknown> {
+export function describeEngine(
+  engine: Engine,
+  facts: MachineFacts,
+  version: string,
+  { driver, reason, traits }: DriverChoice,
+): Record<string, unknown> {
   const containers = countContainers(engine);
-  const driver = chooseShownDriver(facts, engine.storageDriver);
   const { images } = listImages(engine.store);
   const cgroup = facts.cgroup.kind === "v2" ? "2" : "1";
   return {
@@ -48,8 +32,8 @@ export function describeEngine(engine: Engine, facts: MachineFacts, version: str
     Driver: driver.name,
     DriverStatus: [
       ["Backing Filesystem", facts.store.fileSystem],
-      ["Supports user attributes", String(facts.store.userXattrs.ok)],
-      ["Reason", driver.reason],
+      ["Supports user attributes", String(traits.xattrs)],
+      ["Reason", reason],
     ],
     Plugins: { Volume: ["local"], Network: ["host", "none"], Authorization: null, Log: ["none"] },
     MemoryLimit: false,
@@ -106,7 +90,7 @@ export function describeEngine(engine: Engine, facts: MachineFacts, version: str
       RunDir: engine.runRoot,
       Ids: engine.identity.ranges === undefined ? "single" : "range",
       IdsReason: engine.identity.reason,
-      DriverReason: driver.reason,
+      DriverReason: reason,
     },
   };
 }

@@ -12,7 +12,8 @@ import { MNT_DETACH, MS_PRIVATE, MS_REC } from "#linux/mount.ts";
 import { fuseSteps, rootfsSteps } from "#runtime/rootfs_steps.ts";
 import { ERROR_FD, startInUserNamespace, USER_NAMESPACE_BUFFERS, userNamespaceSteps } from "#runtime/user_namespace.ts";
 import { parseDriverName, type RootfsPlan } from "#storage/driver.ts";
-import { type DriverChoice, loadDriver } from "#storage/probe.ts";
+import { quote } from "#oci/text.ts";
+import { type DriverChoice, findFitDirectory, loadDriver } from "#storage/probe.ts";
 import { failureError, readFailure, waitFor } from "#tape/play.ts";
 import { type Step, step } from "#tape/step.ts";
 import type { Engine } from "./engine.ts";
@@ -23,7 +24,20 @@ import type { Engine } from "./engine.ts";
  */
 export function openDriver(engine: Engine): Promise<DriverChoice> {
   const wanted = engine.storageDriver === undefined ? undefined : parseDriverName(engine.storageDriver);
-  return loadDriver(engine.dataRoot, engine.runRoot, wanted, { tryRootfs });
+  return loadDriver(engine.dataRoot, engine.runRoot, wanted, { tryRootfs }, ({ driver, reason }) => {
+    if (driver.name === "vfs" && wanted === undefined) engine.warn(describeCopying(engine.dataRoot, reason));
+  });
+}
+
+/** What is said once where layers have to be copied for each container (C-055). */
+function describeCopying(dataRoot: string, reason: string): string {
+  const fit = findFitDirectory(["/var/tmp", "/tmp"]);
+  const instead = fit === undefined
+    ? "--root with a directory on a local disk would be quicker"
+    : `--root ${join(fit, `dugout-store-${process.geteuid!()}`)} would be quicker`;
+  return `Storage driver "vfs" for the store ${
+    quote(dataRoot)
+  }: each container gets a copy of its image (${reason}); ${instead}`;
 }
 
 /** Mounts a root file system in namespaces that end at once, and makes a directory in it. @returns What went wrong. */

@@ -151,15 +151,29 @@ async function tryDriver(
   }
 }
 
+/** A directory of this machine whose file system can hold layers as they are, to be named where the store's cannot. */
+export function findFitDirectory(candidates: readonly string[]): string | undefined {
+  return candidates.find((directory) => {
+    try {
+      const { whiteouts, xattrs } = probeFileSystem(directory);
+      return whiteouts && xattrs;
+    } catch {
+      return false;
+    }
+  });
+}
+
 /**
  * The choice, remembered in the runtime directory until the machine boots again, the store moves to another file system or
  * another driver is asked for.
+ * @param onChosen Told of a choice that was made just now, so that it is said once.
  */
 export async function loadDriver(
   root: string,
   runDirectory: string,
   wanted: DriverName | undefined,
   host: DriverHost,
+  onChosen: (choice: DriverChoice) => void = () => {},
 ): Promise<DriverChoice> {
   const file = join(runDirectory, "driver.json");
   const key = driverKey(root, wanted);
@@ -168,6 +182,7 @@ export async function loadDriver(
     if (remembered.key === key) return remembered.choice;
   } catch { /* not there, or half of it: found anew */ }
   const choice = await chooseDriver(root, wanted, host);
+  onChosen(choice);
   try {
     writeFileWhole(file, JSON.stringify({ key, choice }));
   } catch { /* a full disk costs only the memory of it */ }

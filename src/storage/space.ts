@@ -23,8 +23,9 @@ export function formatSize(bytes: number): string {
 /** Bytes that the caller may still write to the file system of `path`; Infinity where that cannot be asked. */
 export function freeBytes(path: string): number {
   try {
-    const { bavail, bsize } = statfsSync(path);
-    return bavail * bsize;
+    const { bavail, blocks, bsize } = statfsSync(path);
+    // ramfs and some file systems over networks and FUSE do not count
+    return blocks === 0 ? Infinity : bavail * bsize;
   } catch {
     return Infinity;
   }

@@ -1,6 +1,7 @@
 import { probeMachine } from "#engine/check_probe.ts";
 import { describeEngine } from "#engine/describe_engine.ts";
 import { openEngine } from "#engine/engine.ts";
+import { openDriver } from "#engine/storage_driver.ts";
 import { escapeText } from "#oci/text.ts";
 import { warn } from "../context.ts";
 import { formatObject } from "../format/inspect.ts";
@@ -11,10 +12,10 @@ import { printOut } from "../output.ts";
 import { VERSION } from "../version.ts";
 
 /** `dugout info` */
-export function runInfo({ options, global }: Invocation): number {
+export async function runInfo({ options, global }: Invocation): Promise<number> {
   const engine = openEngine({ ...global, warn: (message) => warn(global, message) });
   const object = {
-    ...describeEngine(engine, probeMachine(engine.dataRoot), VERSION),
+    ...describeEngine(engine, probeMachine(engine.dataRoot), VERSION, await openDriver(engine)),
     Debug: global.debug,
     ClientInfo: { Debug: global.debug, Version: VERSION, Context: "default", Plugins: [], Warnings: null },
   };
