@@ -5,7 +5,7 @@
  */
 import { allocate, readLater } from "#ffi/mod.ts";
 import { type Fd, tryCall } from "#linux/call.ts";
-import { writeAll } from "#linux/file.ts";
+import { close, writeAll } from "#linux/file.ts";
 import { SIGNALS } from "#linux/signals.ts";
 import {
   rawSettings,
@@ -15,7 +15,7 @@ import {
   writeTerminal,
   writeTerminalSize,
 } from "#linux/terminal.ts";
-import type { Running } from "#runtime/start.ts";
+import { type Running, waitForEnd } from "#runtime/start.ts";
 
 /** How a container is followed. */
 export interface ForegroundOptions {
@@ -53,18 +53,22 @@ const NOT_PASSED_ON = new Set([
 
 /**
  * Follows a container to its end.
- * @returns Its wait status (wait4(2)). All that it wrote to a terminal has been written to stdout by then.
+ * @returns Its wait status (wait4(2)), or undefined when the monitor was killed. All that it wrote to a terminal has been
+ * written to stdout by then.
  */
-export async function followForeground(running: Running, options: ForegroundOptions): Promise<number> {
+export async function followForeground(running: Running, options: ForegroundOptions): Promise<number | undefined> {
   const stopSignals = options.signalProxy && running.pidfd !== undefined ? passSignals(running.pidfd) : () => {};
   const terminal = running.terminal === undefined ? undefined : relayTerminal(running.terminal, options.interactive);
   try {
     const status = await running.wait();
+    if (status === undefined && running.pidfd !== undefined) await waitForEnd(running.pidfd);
     await terminal?.drained;
     return status;
   } finally {
     terminal?.restore();
     stopSignals();
+    if (running.terminal !== undefined) close(running.terminal);
+    if (running.pidfd !== undefined) close(running.pidfd);
   }
 }
 

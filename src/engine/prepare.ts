@@ -213,6 +213,7 @@ export function prepareContainer(input: PrepareInput): Prepared {
     stdio,
     init: request.init,
     filter,
+    filterHidesKeys: profile === "default",
     keepGroups: request.groupAdd.includes("keep-groups") || (user.uid === 0 && request.groupAdd.length === 0),
     deathSignal: process.env["SLURM_JOB_ID"] === undefined ? undefined : SIGKILL,
     resolve: (path) => resolveInLayers(layers, path).path,

@@ -4,6 +4,7 @@
  * @module
  */
 import * as fs from "node:fs";
+import { join } from "node:path";
 import type { Fd } from "#linux/call.ts";
 import { AT_FDCWD, close, O_DIRECTORY, O_RDONLY, openAt } from "#linux/file.ts";
 import { type IdMap, mapText } from "#linux/idmap.ts";
@@ -11,7 +12,8 @@ import { readTerminalSize } from "#linux/terminal.ts";
 import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
 import type { RunOptions, RunRequest } from "#docker/run_request.ts";
-import { exitCodeOf, type Running, startContainer } from "#runtime/start.ts";
+import { EXIT_RECORD } from "#runtime/monitor_steps.ts";
+import { exitCodeOf, lostMonitorError, type Running, startContainer } from "#runtime/start.ts";
 import { holdUserNamespace } from "#runtime/user_namespace.ts";
 import type { StdioPlan } from "#runtime/setup.ts";
 import type { ResolvedUser } from "#runtime/users.ts";
@@ -131,13 +133,26 @@ export async function runContainer(input: RunInput): Promise<RunResult> {
   };
   // what killed commands left is looked for while there is nothing else to do
   const sweep = setTimeout(() => void sweepQuietly(engine), SWEEP_AFTER_MS);
-  const status = await followForeground(running, follow).finally(() => clearTimeout(sweep));
-  if (running.pidfd !== undefined) close(running.pidfd);
+  const status = await followForeground(running, follow).finally(() => clearTimeout(sweep)) ?? readStatus(directory);
   if (options.rm) {
     await discardContainer(engine, directory, map);
     await forgetContainer(engine, { id: directory.id, name }, volumes);
-  } else writeEnd(directory.path, { exitCode: exitCodeOf(status), startedMs, finishedMs: Date.now() });
+  } else {
+    const exitCode = status === undefined ? undefined : exitCodeOf(status);
+    writeEnd(directory.path, { exitCode, startedMs, finishedMs: Date.now() });
+  }
+  if (status === undefined) throw lostMonitorError("while it ran");
   return { id: directory.id, exitCode: exitCodeOf(status) };
+}
+
+/** The wait status that the monitor left on disk, where it could not tell it. */
+function readStatus(directory: ContainerDirectory): number | undefined {
+  try {
+    const bytes = fs.readFileSync(join(directory.state, EXIT_RECORD));
+    return bytes.length === 4 ? bytes.readInt32LE(0) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 const SWEEP_AFTER_MS = 500;

@@ -70,7 +70,7 @@ export function openStdio(sources: StreamSources, uid: number): StdioFds {
       keep(pipe.read);
       keep(pipe.write);
       const [from, to] = output ? [number(pipe.read), number(source)] : [number(source), number(pipe.write)];
-      relays.push({ from, to });
+      relays.push({ from, to, output });
       return output ? pipe.write : pipe.read;
     }
     if (isTerminal(source)) {

@@ -20,7 +20,7 @@ import {
   RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_XDEV,
 } from "#linux/file.ts";
-import { SIOCSIFFLAGS, TIOCSCTTY } from "#linux/ioctl.ts";
+import { SIOCSIFFLAGS } from "#linux/ioctl.ts";
 import { isSingle, outsideId } from "#linux/idmap.ts";
 import {
   CLONE_NEWCGROUP,
@@ -46,12 +46,14 @@ import {
 } from "#linux/mount.ts";
 import { PR_SET_DUMPABLE, PR_SET_PDEATHSIG } from "#linux/prctl.ts";
 import { parseRlimitName, rlimitNumber } from "#linux/rlimits.ts";
+import { DugoutError } from "#oci/error.ts";
 import type { MountSpec, NamespaceType, ProcessSpec, RuntimeSpec } from "#oci/runtime_spec.ts";
+import { quote } from "#oci/text.ts";
 import { operate, type Step, step, type Tape, type TapeBuffer } from "#tape/step.ts";
-import { bindBeneathSteps, lowerOverlaySteps } from "./beneath_steps.ts";
 import { deviceSteps } from "./device_steps.ts";
 import { maskSteps, readOnlySteps } from "./mask_steps.ts";
 import { parseMountOptions } from "./mount_options.ts";
+import { bindBeneathSteps, lowerOverlaySteps } from "./beneath_steps.ts";
 import {
   attachSteps,
   type BindOptions,
@@ -76,17 +78,17 @@ import {
   execErrnoBytes,
   executeSteps,
   filterStep,
-  keyringStep,
+  keyringSteps,
   limitSteps,
   noNewPrivilegesStep,
   scopeSteps,
   userSteps,
   workingDirectorySteps,
 } from "./process_steps.ts";
-import { fuseSteps, pivotSteps, rootfsSteps } from "./rootfs_steps.ts";
+import { fuseMessageSteps, fuseSteps, pivotSteps, rootfsSteps } from "./rootfs_steps.ts";
 import type { ContainerSetup } from "./setup.ts";
 import { openHow, ROOT, targetSteps } from "./target_steps.ts";
-import { consoleControl, openTerminalSteps, takeTerminalSteps } from "./terminal_steps.ts";
+import { consoleControl, controllingTerminalStep, openTerminalSteps, useTerminalSteps } from "./terminal_steps.ts";
 import { ERROR_FD, USER_NAMESPACE_BUFFERS, userNamespaceSteps } from "./user_namespace.ts";
 
 /** The group that owns terminals in every distribution. */
@@ -119,7 +121,7 @@ export function planContainer(setup: ContainerSetup): Tape {
     ...relaySteps(relays),
     ...outerNamespaceSteps(setup),
     ...forkSteps("container"),
-    ...waitSteps(relays.length, setup.rootfs.kind === "fuse-overlayfs" ? [unmountFuse(setup.rootfs.merged)] : []),
+    ...waitSteps(relays, setup.rootfs.kind === "fuse-overlayfs" ? [unmountFuse(setup.rootfs.merged)] : []),
 
     place("container", "the container's first process"),
     ...(setup.deathSignal === undefined
@@ -132,7 +134,6 @@ export function planContainer(setup: ContainerSetup): Tape {
     ...rootfsSteps(setup.rootfs, { uid: rootOrOnly(setup.map.uid), gid: rootOrOnly(setup.map.gid) }),
     ...mountsSteps(setup),
     ...workingDirectoryTargetSteps(setup, process.cwd),
-    ...kernelSettingSteps(setup, process),
     ...maskSteps(spec.linux?.maskedPaths ?? [], setup.maskKind),
     ...readOnlySteps(
       spec.linux?.readonlyPaths ?? [],
@@ -225,6 +226,7 @@ function outerNamespaceSteps(setup: ContainerSetup): Step[] {
         id: "fuse status",
         jump: { when: "zero", to: "fuse up" },
       }),
+      ...fuseMessageSteps(),
       operate("fail", [5], "start fuse-overlayfs for", {
         object: setup.rootfs.merged,
         hints: { EIO: "its own message stands above; it needs /dev/fuse to be open for users (mode 0666)" },
@@ -312,17 +314,34 @@ function loopbackSteps(): Step[] {
   ];
 }
 
-/** All mounts of the specification, in its order; /dev with its nodes, the terminal behind /dev/pts. */
+/** All mounts of the specification, in its order; /dev with its nodes, the terminal behind /dev/pts, settings in /proc. */
 function mountsSteps(setup: ContainerSetup): Step[] {
-  return (setup.spec.mounts ?? []).flatMap((mount, index) => {
+  const mounts = setup.spec.mounts ?? [];
+  const settings = kernelSettings(setup);
+  const proc = mounts.findIndex(isKernelProc);
+  if (settings.length > 0 && proc < 0) {
+    throw new DugoutError(
+      "SETTING_IMPOSSIBLE",
+      `Cannot write the setting ${quote(settings[0]![0])}: something else is mounted at /proc`,
+      { hint: "leave out the mount at /proc, or --sysctl and --oom-score-adj" },
+    );
+  }
+  return mounts.flatMap((mount, index) => {
     const id = `mount ${index}`;
     if (mount.destination === "/dev" && mount.type === "tmpfs") {
       const size = parseMountOptions(mount.options ?? []).data.find(([key]) => key === "size")?.[1];
       return deviceSteps(size ?? "64m");
     }
     const steps = mountSteps(setup, mount, id);
-    return mount.type === "devpts" && setup.stdio.kind === "terminal" ? [...steps, ...terminalSteps(setup)] : steps;
+    if (mount.type === "devpts" && setup.stdio.kind === "terminal") steps.push(...terminalSteps(setup));
+    // before anything can be mounted over a part of it (A-029)
+    if (index === proc) steps.push(...kernelSettingSteps(settings));
+    return steps;
   });
+}
+
+function isKernelProc({ destination, type, source }: MountSpec): boolean {
+  return destination === "/proc" && (type === "proc" || (type === "bind" && source === "/proc"));
 }
 
 function terminalSteps(setup: ContainerSetup): Step[] {
@@ -439,11 +458,19 @@ function workingDirectoryTargetSteps(setup: ContainerSetup, cwd: string): Step[]
   ];
 }
 
-/** What is written to /proc: by a descriptor of the fresh one (A-029). */
-function kernelSettingSteps(setup: ContainerSetup, process: ProcessSpec): Step[] {
-  const writes: [path: string, value: string][] = [];
-  for (const [key, value] of setup.spec.linux?.sysctl ?? []) writes.push([`sys/${key.replaceAll(".", "/")}`, value]);
-  if (process.oomScoreAdj !== undefined) writes.push(["self/oom_score_adj", String(process.oomScoreAdj)]);
+type Setting = [path: string, value: string];
+
+/** What is to be written to files below /proc. */
+function kernelSettings({ spec }: ContainerSetup): Setting[] {
+  const writes: Setting[] = [];
+  for (const [key, value] of spec.linux?.sysctl ?? []) writes.push([`sys/${key.replaceAll(".", "/")}`, value]);
+  const score = spec.process?.oomScoreAdj;
+  if (score !== undefined) writes.push(["self/oom_score_adj", String(score)]);
+  return writes;
+}
+
+/** Writes settings by a descriptor of the fresh /proc (A-029). */
+function kernelSettingSteps(writes: readonly Setting[]): Step[] {
   if (writes.length === 0) return [];
   const steps = targetSteps("/proc", "proc", { make: undefined, noLinks: true });
   for (const [path, value] of writes) {
@@ -511,8 +538,10 @@ function processSteps(setup: ContainerSetup, process: ProcessSpec): Step[] {
   }));
   return [
     ...limitSteps(limits),
-    keyringStep(),
-    ...(setup.stdio.kind === "terminal" ? takeTerminalSteps() : []),
+    ...keyringSteps(!setup.filterHidesKeys),
+    ...(setup.stdio.kind === "terminal" ? useTerminalSteps() : []),
+    // with --init the program's session has it
+    ...(setup.stdio.kind === "terminal" && !setup.init ? [controllingTerminalStep()] : []),
     // nothing of ours is open in the container but the error pipe, until the program runs
     step("fcntl", [ERROR_FD, 2, 1], "close on exec", "the error pipe"),
     step("close_range", [3, ERROR_FD - 1, 0], "close", "descriptor 3"),
@@ -535,13 +564,10 @@ function processSteps(setup: ContainerSetup, process: ProcessSpec): Step[] {
 
 /** Process 1 becomes the reaper, restricted as the program is; the program is its child and leads its session. */
 function initSteps(setup: ContainerSetup): Step[] {
-  const STEAL = 1;
   return [
     ...reaperSteps("program child"),
     place("program child", "the program"),
     step("setsid", [], "lead", "a new session"),
-    ...(setup.stdio.kind === "terminal"
-      ? [step("ioctl", [0, TIOCSCTTY, STEAL], "take", "controlling terminal", { ignore: true })]
-      : []),
+    ...(setup.stdio.kind === "terminal" ? [controllingTerminalStep()] : []),
   ];
 }

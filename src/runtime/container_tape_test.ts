@@ -62,6 +62,7 @@ const SETUP: ContainerSetup = {
   stdio: { kind: "inherit", relays: [] },
   init: false,
   filter: { program: new Uint8Array(16), flags: 4 },
+  filterHidesKeys: true,
   keepGroups: false,
   deathSignal: 9,
   resolve: (path) => path,
@@ -79,7 +80,10 @@ const SETUPS: Readonly<Record<string, ContainerSetup>> = {
   "plain": SETUP,
   "terminal and init": { ...SETUP, stdio: { kind: "terminal" }, init: true },
   "one id": { ...SETUP, map: { uid: SINGLE, gid: SINGLE }, deathSignal: undefined },
-  "streams by relays": { ...SETUP, stdio: { kind: "inherit", relays: [{ from: 0, to: 10 }, { from: 11, to: 1 }] } },
+  "streams by relays": {
+    ...SETUP,
+    stdio: { kind: "inherit", relays: [{ from: 0, to: 10, output: false }, { from: 11, to: 1, output: true }] },
+  },
   "fuse-overlayfs": {
     ...SETUP,
     rootfs: {

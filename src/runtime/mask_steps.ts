@@ -28,7 +28,7 @@ function maskPathSteps(path: string, target: string, kind: MaskKind): Step[] {
     step("open_tree", [AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC], "copy mask of", path, { id: file }),
     step("move_mount", [{ result: file }, "", { result: target }, "", ATTACH], "mask file", path, {
       // refused where the path is a directory (move_mount(2) has one error for that and for other misfits)
-      ...(unknown ? { jump: { when: "error", only: EINVAL, to: directory } as const } : {}),
+      ...(unknown ? { jump: { when: "error", only: EINVAL, to: `${directory} fs` } as const } : {}),
     }),
     ...(unknown ? [jumpTo(end, "it is a file")] : []),
   ];

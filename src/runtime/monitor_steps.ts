@@ -11,6 +11,8 @@ import { ERROR_FD } from "./user_namespace.ts";
 import { place } from "./mount_steps.ts";
 
 const SIGCHLD = 17;
+const SIGKILL = 9;
+const EXIT_LOST = 125;
 const SIG_BLOCK = 0;
 const SIG_SETMASK = 2;
 
@@ -35,13 +37,17 @@ export function relaySteps(relays: readonly Relay[]): Step[] {
     steps.push(
       step("clone", [SIGCHLD, 0, 0, 0, 0], "fork", id, { id, jump: { when: "nonzero", to: `${id} runs` } }),
       ...closeAllBut([from, to]),
+      // from here on nobody can be told of a failure: the stream ends
       place(`${id} loop`, "copy"),
       step("read", [from, { buffer: "relay" }, RELAY_BYTES], "read from", `descriptor ${from}`, {
         id: `${id} read`,
         retry: true,
+        jump: { when: "error", to: `${id} end` },
+      }),
+      compute("add", { result: `${id} read` }, 0, "bytes read", {
+        id: `${id} left`,
         jump: { when: "zero", to: `${id} end` },
       }),
-      compute("add", { result: `${id} read` }, 0, "bytes read", { id: `${id} left` }),
       // writes to a pipe or a file of a user's disk may be short only when they fail: the next one tells
       step("write", [to, { buffer: "relay" }, { result: `${id} left` }], "write to", `descriptor ${to}`, {
         retry: true,
@@ -61,6 +67,7 @@ export function relaySteps(relays: readonly Relay[]): Step[] {
 /** The size of the buffer `relay`. */
 export const RELAY_BYTES = 65536;
 
+/** The error pipe, which has a low number, goes last, so that failures can be told. */
 function closeAllBut(keep: readonly number[]): Step[] {
   const steps: Step[] = [];
   let from = 0;
@@ -69,7 +76,7 @@ function closeAllBut(keep: readonly number[]): Step[] {
     from = fd + 1;
   }
   steps.push(step("close_range", [from, 0xffffffff, 0], "close", `descriptors from ${from} on`));
-  return steps;
+  return steps.reverse();
 }
 
 /** Forks the container's first process; `child` is the id to go on at in it. */
@@ -86,23 +93,28 @@ export function forkSteps(child: string): Step[] {
   ];
 }
 
-/** Tells the pid, waits, and records the end. @param relays How many copiers have to end before (C-073). */
-export function waitSteps(relays: number, cleanUp: readonly Step[]): Step[] {
+/**
+ * Tells the pid, waits, and records the end. What is written to the container's streams has arrived by then (C-073);
+ * what is still to be read from the caller has nobody to read it (C-074).
+ *
+ * Nothing fails here: the container runs already, and failures are its own.
+ */
+export function waitSteps(relays: readonly Relay[], cleanUp: readonly Step[]): Step[] {
   return [
-    // the streams are the container's alone, so that they end with it; failures are its own from now on
-    step("close_range", [0, 2, 0], "close", "the streams"),
-    step("close", [ERROR_FD], "close", "the error pipe"),
+    // the streams are the container's alone, so that they end with it; copiers would wait for ever
+    step("close_range", [0, 2, 0], "close", "the streams", { jump: { when: "error", to: "lost" } }),
+    step("close", [ERROR_FD], "close", "the error pipe", { ignore: true }),
     operate("store", [{ buffer: "pid" }, { result: "init" }, 4], "note the pid"),
-    step("write", [REPORT_FD, { buffer: "pid" }, 4], "tell", "the pid", { ignore: true }),
-    step("wait4", [{ result: "init" }, { buffer: "status" }, 0, 0], "wait for", "the container", { retry: true }),
-    ...Array.from(
-      { length: relays },
-      (_, index) =>
-        step("wait4", [{ result: `relay ${index}` }, 0, 0, 0], "wait for", `relay ${index}`, {
-          retry: true,
-          ignore: true,
-        }),
-    ),
+    step("write", [REPORT_FD, { buffer: "pid" }, 4], "tell", "the pid", { jump: { when: "error", to: "lost" } }),
+    step("wait4", [{ result: "init" }, { buffer: "status" }, 0, 0], "wait for", "the container", {
+      retry: true,
+      jump: { when: "error", to: "lost" },
+    }),
+    ...relays.flatMap(({ output }, index) => {
+      const id = `relay ${index}`;
+      const wait = step("wait4", [{ result: id }, 0, 0, 0], "wait for", id, { retry: true, ignore: true });
+      return output ? [wait] : [step("kill", [{ result: id }, SIGKILL], "end", id, { ignore: true }), wait];
+    }),
     ...cleanUp,
     step(
       "openat",
@@ -115,13 +127,17 @@ export function waitSteps(relays: number, cleanUp: readonly Step[]): Step[] {
       },
     ),
     step("write", [{ result: "record" }, { buffer: "status" }, 4], "write", "exit record", { ignore: true }),
-    step("close", [{ result: "record" }], "close", "exit record"),
+    step("close", [{ result: "record" }], "close", "exit record", { ignore: true }),
     step("renameat2", [STATE_FD, `${EXIT_RECORD}.new`, STATE_FD, EXIT_RECORD, 0], "put in place", "exit record", {
       ignore: true,
     }),
     place("recorded", "end is recorded"),
     step("write", [REPORT_FD, { buffer: "status" }, 4], "tell", "the end", { ignore: true }),
     step("exit_group", [0], "end", "the monitor"),
+    // nobody has heard of the container, or its end cannot be known
+    place("lost", "the container is lost"),
+    step("kill", [{ result: "init" }, SIGKILL], "end", "the container", { ignore: true }),
+    step("exit_group", [EXIT_LOST], "end", "the monitor"),
   ];
 }
 

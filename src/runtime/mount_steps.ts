@@ -19,6 +19,7 @@ import {
   OPEN_TREE_CLONE,
 } from "#linux/mount.ts";
 import { AT_EMPTY_PATH, AT_FDCWD } from "#linux/file.ts";
+import { EPERM } from "#linux/errno_values.ts";
 import { operate, type Step, step } from "#tape/step.ts";
 import { targetSteps } from "./target_steps.ts";
 
@@ -44,8 +45,7 @@ export function attachSteps(id: string, place: MountPlace): Step[] {
       {
         hints: {
           ENOSPC: LIMIT_HINT,
-          ENOTDIR: "a directory can be mounted on a directory only, a file on a file only",
-          EINVAL: "the place is not in a mount of this container",
+          EINVAL: "a directory can be mounted on a directory only, a file on a file only",
         },
       },
     ),
@@ -57,7 +57,7 @@ export function attachSteps(id: string, place: MountPlace): Step[] {
  * A new file system, not attached yet.
  * @param data `key=value` pairs, or `key` alone, of the file system.
  * @param attributes MOUNT_ATTR_*.
- * @param elseTo The step to go on at when the kernel refuses.
+ * @param elseTo The step to go on at when this machine does not let a user namespace have it (EPERM).
  */
 export function fileSystemSteps(
   id: string,
@@ -68,7 +68,7 @@ export function fileSystemSteps(
   elseTo?: string,
 ): Step[] {
   const fs = `${id} fs`;
-  const jump = elseTo === undefined ? {} : { jump: { when: "error", to: elseTo } as const };
+  const jump = elseTo === undefined ? {} : { jump: { when: "error", only: EPERM, to: elseTo } as const };
   const hints = {
     EPERM:
       `the kernel lets a user namespace mount ${type} only where the machine's own is fully visible: is this a container already, with parts of /proc or /sys masked?`,
@@ -77,7 +77,7 @@ export function fileSystemSteps(
     ENOSPC: LIMIT_HINT,
   };
   return [
-    step("fsopen", [type, FSOPEN_CLOEXEC], `make ${type} for`, object, { id: fs, hints, ...jump }),
+    step("fsopen", [type, FSOPEN_CLOEXEC], `make ${type} for`, object, { id: fs, hints }),
     ...data.map(([key, value]) =>
       value === undefined
         ? step("fsconfig", [{ result: fs }, FSCONFIG_SET_FLAG, key, 0, 0], `set ${type} option for`, object, { hints })

@@ -13,7 +13,8 @@ import {
 } from "#linux/prctl.ts";
 import { SECCOMP_SET_MODE_FILTER } from "#linux/seccomp_call.ts";
 import { packList } from "#tape/pack.ts";
-import { compute, jumpTo, operate, type Step, step } from "#tape/step.ts";
+import { ENOSYS } from "#linux/errno_values.ts";
+import { compute, jumpTo, mark, operate, type Step, step } from "#tape/step.ts";
 
 /** The id of the step that executes the container's program: its failure is exit code 126 or 127. */
 export const EXEC = "execute";
@@ -31,10 +32,23 @@ export function limitSteps(limits: readonly { number: number; name: string; soft
   );
 }
 
-/** A keyring of its own, so that the caller's keys are not in reach. Kernels without keyrings have none to hide. */
-export function keyringStep(): Step {
+/**
+ * A keyring of its own, so that the caller's keys are not in reach (A-037). Kernels without keyrings have none to hide.
+ * @param required Whether nothing else keeps the program from the keys. Where the filter does, the container starts
+ * although the user's quota of keys is used up: it is 200, and each keyring takes one.
+ */
+export function keyringSteps(required: boolean): Step[] {
   const KEYCTL_JOIN_SESSION_KEYRING = 1;
-  return step("keyctl", [KEYCTL_JOIN_SESSION_KEYRING, 0], "join", "a new session keyring", { ignore: true });
+  const args = [KEYCTL_JOIN_SESSION_KEYRING, 0];
+  const [label, object] = ["join", "a new session keyring"];
+  if (!required) return [step("keyctl", args, label, object, { ignore: true })];
+  return [
+    step("keyctl", args, label, object, {
+      jump: { when: "error", only: ENOSYS, to: "keyring" },
+      hints: { EDQUOT: "your quota of keys is used up (sysctl kernel.keys.maxkeys)" },
+    }),
+    mark("keyring", "the caller's keys are out of reach"),
+  ];
 }
 
 /** Becomes a user of the container. @param groups Supplementary groups, or undefined to keep the caller's. */

@@ -73,6 +73,8 @@ export type StdioPlan =
 export interface Relay {
   readonly from: number;
   readonly to: number;
+  /** Whether it carries what the container writes: then the end is not told before all has arrived. */
+  readonly output: boolean;
 }
 
 /** The player's descriptors, besides those of `user_namespace.ts`. */
@@ -95,6 +97,8 @@ export interface ContainerSetup {
   readonly init: boolean;
   /** A seccomp program, `struct sock_filter` by `struct sock_filter`, and the flags of seccomp(2). */
   readonly filter: { readonly program: Uint8Array; readonly flags: number } | undefined;
+  /** Whether the filter keeps the program from keyrings. */
+  readonly filterHidesKeys: boolean;
   /** Whether supplementary groups of the caller stay: no setgroups. */
   readonly keepGroups: boolean;
   /** A signal that the container's first process gets when the engine's process dies, else it lives on. */

@@ -7,6 +7,7 @@ import { addressOf, allocate, openSource } from "#ffi/mod.ts";
 import { expectResult, type Fd, type Pid, tryCall } from "#linux/call.ts";
 import { close, makePipe } from "#linux/file.ts";
 import { OsError } from "#linux/errno.ts";
+import { POLLFD, POLLIN } from "#linux/poll.ts";
 import { DugoutError } from "#oci/error.ts";
 import { failureError, readFailure, startTape, waitFor } from "#tape/play.ts";
 import type { Tape } from "#tape/step.ts";
@@ -45,8 +46,11 @@ export interface Running {
   readonly pidfd: Fd | undefined;
   /** The terminal's master, where it has one. */
   readonly terminal?: Fd;
-  /** Resolves with the wait status (wait4(2)) when the container has ended and its streams are drained. */
-  wait(): Promise<number>;
+  /**
+   * Resolves with the wait status (wait4(2)) when the container has ended and its streams are drained; undefined when the
+   * monitor was killed, which says nothing of the container.
+   */
+  wait(): Promise<number | undefined>;
 }
 
 /**
@@ -90,7 +94,7 @@ export function startContainer(setup: ContainerSetup, tape: Tape, fds: StartFds)
     close(report.read);
     if (pidfd >= 0) close(pidfd as Fd);
     if (console !== undefined) close(console.ours);
-    if (failure === undefined) throw new Error("Container's monitor ended before it told anything");
+    if (failure === undefined) throw lostMonitorError("before it had told anything");
     throw startError(tape, failureError(tape, failure), tape.steps[failure.index]?.id);
   }
   const terminal = console === undefined ? undefined : receiveFd(console.ours);
@@ -103,10 +107,31 @@ export function startContainer(setup: ContainerSetup, tape: Tape, fds: StartFds)
     async wait() {
       const status = await readWordLater(report.read);
       waitFor(monitor);
-      if (status === undefined) throw new Error("Container's monitor was killed: how the container ended is not known");
       return status;
     },
   };
+}
+
+/** Of a monitor that was killed. @param when It was, in words. */
+export function lostMonitorError(when: string): DugoutError {
+  return new DugoutError("MONITOR_LOST", `Cannot tell how the container ended: its monitor was killed ${when}`, {
+    hint: "did somebody kill the process dugout-monitor, or did the machine run out of memory?",
+  });
+}
+
+/** How often a process is looked for whose end nobody tells. */
+const LOOK_AGAIN_MS = 50;
+
+/** Waits for the end of a process that is no child of ours (any more): a pidfd can be read from then on. */
+export async function waitForEnd(pidfd: Fd): Promise<void> {
+  const entry = allocate(POLLFD.SIZE);
+  const view = new DataView(entry.buffer);
+  view.setInt32(POLLFD.fd, pidfd, true);
+  view.setInt16(POLLFD.events, POLLIN, true);
+  const noTime = allocate(16);
+  while (tryCall("ppoll", addressOf(entry), 1, addressOf(noTime), 0, 0) <= 0) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+  }
 }
 
 /** A program that cannot be executed has Docker's exit codes: 127 not found, 126 not executable. */

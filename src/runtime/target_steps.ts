@@ -8,13 +8,16 @@ import {
   RESOLVE_NO_SYMLINKS,
   S_IFREG,
 } from "#linux/file.ts";
-import { compute, operate, type Step, step } from "#tape/step.ts";
+import { EEXIST, ENOENT } from "#linux/errno_values.ts";
+import { operate, type Step, step } from "#tape/step.ts";
 
 /** The id of the step that opened the container's root. */
 export const ROOT = "root";
 
 const LINK_HINTS = {
-  ENOENT: "it is not there and could not be made: its directory belongs to an id that is not mapped, or is read-only",
+  ENOENT: "it is not there and could not be made",
+  EACCES: "a directory on the way belongs to somebody else, and is closed",
+  EOVERFLOW: "the directory it lies in belongs to an id that this user namespace does not map",
   ELOOP: "the image has a symbolic link in this place; mounting through it is refused",
   EXDEV: "the path leads out of the container's root",
   ENOTDIR: "a part of the path is a file in the image",
@@ -27,7 +30,7 @@ export interface TargetOptions {
   readonly make: "directory" | "file" | undefined;
   /** Whether a symbolic link anywhere in the path is refused: for /proc, /dev and /sys (C-027). */
   readonly noLinks?: boolean;
-  /** The step to go on at when nothing is there. Only with `make` undefined. */
+  /** The step to go on at when nothing is there; any other failure ends the start. Only with `make` undefined. */
   readonly elseTo?: string;
   /** The step of the directory that the path is relative to. */
   readonly from?: string;
@@ -41,6 +44,11 @@ export function openHow(flags: number, resolve: number, mode = 0): Uint8Array {
   view.setBigUint64(OPEN_HOW.mode, BigInt(mode), true);
   view.setBigUint64(OPEN_HOW.resolve, BigInt(resolve), true);
   return bytes;
+}
+
+/** Where a path that is not there leads to. */
+function unlessThere(to: string): NonNullable<Step["jump"]> {
+  return { when: "error", only: ENOENT, to };
 }
 
 /** How a place is opened, and a directory on the way to it; made once, so that a tape holds each once. */
@@ -69,11 +77,11 @@ export function targetSteps(path: string, id: string, options: TargetOptions): S
     });
   const whole = parts.join("/") || ".";
   if (options.make === undefined) {
-    const jump = options.elseTo === undefined ? {} : { jump: { when: "error", to: options.elseTo } as const };
+    const jump = options.elseTo === undefined ? {} : { jump: unlessThere(options.elseTo) };
     return [open(whole, anything, { id, ...jump })];
   }
 
-  const steps: Step[] = [open(whole, anything, { id: `${id} try`, jump: { when: "error", to: `${id} make` } })];
+  const steps: Step[] = [open(whole, anything, { id: `${id} try`, jump: unlessThere(`${id} make`) })];
   steps.push(operate("nop", [], "is there", { jump: { when: "always", to: `${id} there` } }));
   steps.push(operate("nop", [], "is not there", { id: `${id} make` }));
   let parent = root;
@@ -81,16 +89,13 @@ export function targetSteps(path: string, id: string, options: TargetOptions): S
     const last = index === parts.length - 1;
     const so = parts.slice(0, index + 1).join("/");
     const isFile = last && options.make === "file";
-    const make = isFile
-      ? step("mknodat", [{ result: parent }, part, S_IFREG | 0o644, 0], "make file", `/${so}`, {
-        id: `${id} make ${index}`,
-        ignore: true,
-      })
-      : step("mkdirat", [{ result: parent }, part, 0o755], "make directory", `/${so}`, {
-        id: `${id} make ${index}`,
-        ignore: true,
-      });
-    steps.push(make, ...unlessThereSteps(make, `${id} made ${index}`));
+    const made = last ? `${id} there` : `${id} part ${index}`;
+    const more = { jump: { when: "error", only: EEXIST, to: made } as const, hints: LINK_HINTS };
+    steps.push(
+      isFile
+        ? step("mknodat", [{ result: parent }, part, S_IFREG | 0o644, 0], "make file", `/${so}`, more)
+        : step("mkdirat", [{ result: parent }, part, 0o755], "make directory", `/${so}`, more),
+    );
     if (!last) {
       steps.push(open(so, directory, { id: `${id} part ${index}`, object: `/${so}` }));
       parent = `${id} part ${index}`;
@@ -100,26 +105,4 @@ export function targetSteps(path: string, id: string, options: TargetOptions): S
   steps.push(operate("nop", [], "is there now", { id: `${id} there` }));
   steps.push(open(whole, anything, { id }));
   return steps;
-}
-
-const EEXIST = -17;
-
-/** Fails as the step `make` did, unless what it was to make is there already. */
-function unlessThereSteps(make: Step, end: string): Step[] {
-  const result = { result: make.id! };
-  return [
-    compute("eq", result, 0, "is it made", { jump: { when: "nonzero", to: end } }),
-    compute("eq", result, EEXIST, "was it there", { jump: { when: "nonzero", to: end } }),
-    compute("sub", 0, result, "the error's number", { id: `${end} errno` }),
-    operate("fail", [{ result: `${end} errno` }], make.label, {
-      ...(make.object === undefined ? {} : { object: make.object }),
-      hints: {
-        EOVERFLOW: "the directory it lies in belongs to an id that this user namespace does not map",
-        EACCES: "the directory it lies in belongs to somebody else",
-        EROFS: LINK_HINTS.EROFS,
-        ENOTDIR: LINK_HINTS.ENOTDIR,
-      },
-    }),
-    operate("nop", [], "it is there", { id: end }),
-  ];
 }

@@ -99,10 +99,12 @@ export function consoleControl(): Uint8Array {
   return bytes;
 }
 
-/** Makes the terminal the controlling one of a new session, and descriptors 0, 1 and 2. */
-export function takeTerminalSteps(): Step[] {
-  return [
-    step("ioctl", [{ result: "slave" }, TIOCSCTTY, 0], "take", "controlling terminal"),
-    ...[0, 1, 2].map((fd) => step("dup3", [{ result: "slave" }, fd, 0], "use terminal as", `descriptor ${fd}`)),
-  ];
+/** Makes the terminal descriptors 0, 1 and 2. */
+export function useTerminalSteps(): Step[] {
+  return [0, 1, 2].map((fd) => step("dup3", [{ result: "slave" }, fd, 0], "use terminal as", `descriptor ${fd}`));
+}
+
+/** Makes the terminal the controlling one of a session that has just begun. It cannot be taken from another session. */
+export function controllingTerminalStep(): Step {
+  return step("ioctl", [0, TIOCSCTTY, 0], "take", "controlling terminal");
 }
