@@ -17,7 +17,10 @@ test("C-053 a program with the ids of containers runs in a user and a mount name
   for (const map of [SINGLE, RANGE]) {
     const tape = mappedTape(map, { args: ["rm", "-rf", "x"], env: ["PATH=/usr/bin:/bin"] });
     const text = printTape(tape).join("\n");
-    assert.match(text, /CLONE_NEWUSER[^]*setresgid[^]*setresuid[^]*CLONE_NEWNS[^]*MS_SLAVE[^]*execve\(\"\/usr\/bin\/rm/);
+    assert.match(
+      text,
+      /CLONE_NEWUSER[^]*setresgid[^]*setresuid[^]*CLONE_NEWNS[^]*MS_SLAVE[^]*execve\(\"\/usr\/bin\/rm/,
+    );
     assert.doesNotMatch(text, /pivot_root|seccomp/);
     for (const arch of ["x86_64", "aarch64"] as const) assert.ok(encodeTape(tape, arch).length > 0);
   }
