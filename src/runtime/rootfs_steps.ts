@@ -65,19 +65,28 @@ function partSteps(part: TreePart, id: string, merged: string, owner: OverlayMou
       return [step("symlinkat", [part.target, { result: ROOT }, name], "link", part.path)];
     case "file":
       return [
-        ...bindSteps(id, part.source, undefined, {
-          recursive: false,
-          set: 0,
-          recursiveAttributes: false,
-          propagation: undefined,
-        }),
+        ...orGone(
+          bindSteps(id, part.source, undefined, {
+            recursive: false,
+            set: 0,
+            recursiveAttributes: false,
+            propagation: undefined,
+          }),
+          id,
+        ),
         ...attachSteps(id, { path: part.path, make: "file" }),
+        step("close", [{ result: id }], "close", part.path),
+        place(`${id} gone`, "no such file any more"),
       ];
-    case "overlay":
+    case "overlay": {
+      const mount = { ...part, id, lowers: [part.lower], merged: `${merged}/${name}`, volatile: true, owner };
       return [
         step("mkdirat", [{ result: ROOT }, name, 0o755], "make directory", part.path),
-        ...overlaySteps({ ...part, id, lowers: [part.lower], merged: `${merged}/${name}`, volatile: true, owner }),
+        ...orGone(openSteps(mount), id),
+        ...mountSteps(mount),
+        place(`${id} gone`, "no such directory any more"),
       ];
+    }
     default:
       throw new Error(`Unknown part of a tree ${part satisfies never}`);
   }
@@ -96,30 +105,39 @@ interface OverlayMount {
   readonly owner: { readonly uid: number; readonly gid: number };
 }
 
-function overlaySteps(rootfs: OverlayMount): Step[] {
-  if (rootfs.lowers.length > MOST_LOWERS) {
-    throw new RangeError(`Image has ${rootfs.lowers.length} layers, overlayfs takes ${MOST_LOWERS}`);
+const ENOENT = 2;
+
+/** Lets the first step find nothing: what is on the host may go between the look and the start, as files below /tmp do. */
+function orGone([first, ...rest]: readonly Step[], id: string): Step[] {
+  return [{ ...first!, jump: { when: "error", to: `${id} gone`, only: ENOENT } }, ...rest];
+}
+
+function overlaySteps(mount: OverlayMount): Step[] {
+  if (mount.lowers.length > MOST_LOWERS) {
+    throw new RangeError(`Image has ${mount.lowers.length} layers, overlayfs takes ${MOST_LOWERS}`);
   }
-  const directories = [...rootfs.lowers, rootfs.upper, rootfs.work];
+  return [...openSteps(mount), ...mountSteps(mount)];
+}
+
+/** The layers, then upper and work, as descriptors from {@linkcode FIRST_LOWER_FD} on. */
+function openSteps({ id, lowers, upper, work }: OverlayMount): Step[] {
+  return [...lowers, upper, work].flatMap((path, index) => [
+    step("openat", [AT_FDCWD, path, DIRECTORY, 0], "open layer", path, { id: `${id} ${index}` }),
+    step("dup3", [{ result: `${id} ${index}` }, FIRST_LOWER_FD + index, O_CLOEXEC], "number layer", path),
+    step("close", [{ result: `${id} ${index}` }], "close layer", path),
+  ]);
+}
+
+function mountSteps({ lowers, upper, work, merged, volatile, owner }: OverlayMount): Step[] {
+  const directories = [...lowers, upper, work];
   const paths = directories.map((_, index) => `/proc/self/fd/${FIRST_LOWER_FD + index}`);
-  const lowers = paths.slice(0, -2).join(":");
-  const options = `lowerdir=${lowers},upperdir=${paths.at(-2)},workdir=${paths.at(-1)},userxattr${
-    rootfs.volatile ? ",volatile" : ""
+  const options = `lowerdir=${paths.slice(0, -2).join(":")},upperdir=${paths.at(-2)},workdir=${paths.at(-1)},userxattr${
+    volatile ? ",volatile" : ""
   }`;
   return [
     // the upper directory shows as the root: it belongs to root in the container, whoever made it
-    step(
-      "fchownat",
-      [AT_FDCWD, rootfs.upper, rootfs.owner.uid, rootfs.owner.gid, 0],
-      "give to the container's root",
-      rootfs.upper,
-    ),
-    ...directories.flatMap((path, index) => [
-      step("openat", [AT_FDCWD, path, DIRECTORY, 0], "open layer", path, { id: `${rootfs.id} ${index}` }),
-      step("dup3", [{ result: `${rootfs.id} ${index}` }, FIRST_LOWER_FD + index, O_CLOEXEC], "number layer", path),
-      step("close", [{ result: `${rootfs.id} ${index}` }], "close layer", path),
-    ]),
-    step("mount", ["overlay", rootfs.merged, "overlay", 0, options], "mount overlay at", rootfs.merged, {
+    step("fchownat", [AT_FDCWD, upper, owner.uid, owner.gid, 0], "give to the container's root", upper),
+    step("mount", ["overlay", merged, "overlay", 0, options], "mount overlay at", merged, {
       hints: {
         EPERM:
           "this kernel does not let user namespaces mount overlayfs (Linux 5.11 does): use --storage-driver fuse-overlayfs or vfs",
