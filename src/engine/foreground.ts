@@ -15,7 +15,7 @@ import {
   writeTerminal,
   writeTerminalSize,
 } from "#linux/terminal.ts";
-import { type Running, waitForEnd } from "#runtime/start.ts";
+import { type Running, waitForEnd } from "#runtime/launch_container.ts";
 
 /** How a container is followed. */
 export interface ForegroundOptions {

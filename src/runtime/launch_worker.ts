@@ -11,7 +11,7 @@ import { type IdMap, isSingle } from "#linux/idmap.ts";
 import { spawn } from "#linux/spawn.ts";
 import { failureError, readFailure, waitFor } from "#tape/play.ts";
 import { step, type Tape } from "#tape/step.ts";
-import { exitCodeOf } from "./start.ts";
+import { exitCodeOf } from "./launch_container.ts";
 import { ERROR_FD, startInUserNamespace, USER_NAMESPACE_BUFFERS, userNamespaceSteps } from "./user_namespace.ts";
 
 /** The first argument of a worker. */

@@ -14,7 +14,7 @@ import { DugoutError } from "#oci/error.ts";
 import { type Failure, failureError, readFailure, waitFor } from "#tape/play.ts";
 import { step, type Tape, type TapeBuffer } from "#tape/step.ts";
 import { EXEC, execErrnoBytes, executeSteps } from "./process_steps.ts";
-import { exitCodeOf } from "./start.ts";
+import { exitCodeOf } from "./launch_container.ts";
 import { ERROR_FD, startInUserNamespace, USER_NAMESPACE_BUFFERS, userNamespaceSteps } from "./user_namespace.ts";
 
 const F_SETFD = 2;

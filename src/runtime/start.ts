@@ -1,57 +1,18 @@
 /**
- * Starting a planned container, and learning how it ended. Nothing is decided here.
+ * Starting a planned container. Nothing is decided here.
  *
  * @module
  */
-import { addressOf, allocate, openSource } from "#ffi/mod.ts";
-import { expectResult, type Fd, type Pid, tryCall } from "#linux/call.ts";
-import { close, makePipe } from "#linux/file.ts";
-import { OsError } from "#linux/errno.ts";
-import { POLLFD, POLLIN } from "#linux/poll.ts";
+import { HOST_ARCH } from "#linux/arch.ts";
+import type { OsError } from "#linux/errno.ts";
 import { DugoutError } from "#oci/error.ts";
-import { failureError, readFailure, startTape, waitFor } from "#tape/play.ts";
+import { encodeTape } from "#tape/encode.ts";
+import { failureError } from "#tape/play.ts";
 import type { Tape } from "#tape/step.ts";
-import { EXEC } from "./process_steps.ts";
-import { CONSOLE_FD, type ContainerSetup, REPORT_FD, STATE_FD } from "./setup.ts";
-import { receiveFd } from "#linux/socket.ts";
 import { joinedUserNamespace } from "./container.ts";
-import { startInUserNamespace } from "./user_namespace.ts";
-
-/** The descriptors of ours that a container is started with. */
-export interface StartFds {
-  /** The container's 0, 1 and 2; absent with a terminal. */
-  readonly stdio: readonly [Fd, Fd, Fd];
-  /** What the copiers use: the player's number, and ours. */
-  readonly relays: readonly { child: number; ours: Fd }[];
-  /** The directory that gets the exit record. */
-  readonly state: Fd;
-  /**
-   * Closes our copies. Called as soon as the player has its own: the copiers end with the last holder of a pipe, and
-   * the monitor ends with the copiers.
-   */
-  release(): void;
-}
-
-const ESRCH = 3;
-
-/** A container that runs. */
-export interface Running {
-  /** Its first process, as this machine sees it. */
-  readonly pid: Pid;
-  readonly monitor: Pid;
-  /**
-   * Refers to the first process and no other, whatever becomes of its number (pidfd_open(2)); undefined where it has ended
-   * and the monitor has waited for it before this could be opened.
-   */
-  readonly pidfd: Fd | undefined;
-  /** The terminal's master, where it has one. */
-  readonly terminal?: Fd;
-  /**
-   * Resolves with the wait status (wait4(2)) when the container has ended and its streams are drained; undefined when the
-   * monitor was killed, which says nothing of the container.
-   */
-  wait(): Promise<number | undefined>;
-}
+import { launchContainer, type Running, type StartFds } from "./launch_container.ts";
+import { EXEC } from "./process_steps.ts";
+import type { ContainerSetup } from "./setup.ts";
 
 /**
  * Starts a container; returns when its program runs.
@@ -59,83 +20,16 @@ export interface Running {
  * @throws {DugoutError} With exit code 126 or 127 when it was the program that could not be executed.
  */
 export function startContainer(setup: ContainerSetup, tape: Tape, fds: StartFds): Running {
-  const report = makePipe();
-  const console = setup.stdio.kind === "terminal" ? makeSocketPair() : undefined;
-  let playing;
-  try {
-    const all = [
-      ...fds.stdio.map((ours, child) => ({ child, ours })),
-      { child: REPORT_FD, ours: report.write },
-      { child: STATE_FD, ours: fds.state },
-      ...(console === undefined ? [] : [{ child: CONSOLE_FD, ours: console.theirs }]),
-      ...fds.relays,
-    ];
-    // the terminal's signals are for the engine, which passes them on
-    const options = { name: "dugout-monitor", newSession: true };
-    playing = joinedUserNamespace(setup) === undefined
-      ? startInUserNamespace(tape, setup.map, all, options)
-      : startTape(tape, { fds: all, ...options });
-  } catch (error) {
-    close(report.read);
-    if (console !== undefined) close(console.ours);
-    throw error;
-  } finally {
-    close(report.write);
-    if (console !== undefined) close(console.theirs);
-    fds.release();
-  }
-  const { pid: monitor, errors } = playing;
-  const pid = readWord(report.read) as Pid | undefined;
-  const pidfd = pid === undefined ? -1 : tryCall("pidfd_open", pid, 0);
-  const failure = readFailure(errors);
-  close(errors);
-  if (failure !== undefined || pid === undefined) {
-    waitFor(monitor);
-    close(report.read);
-    if (pidfd >= 0) close(pidfd as Fd);
-    if (console !== undefined) close(console.ours);
-    if (failure === undefined) throw lostMonitorError("before it had told anything");
-    throw startError(tape, failureError(tape, failure), tape.steps[failure.index]?.id);
-  }
-  const terminal = console === undefined ? undefined : receiveFd(console.ours);
-  if (console !== undefined) close(console.ours);
-  return {
-    pid,
-    monitor,
-    pidfd: pidfd === -ESRCH ? undefined : expectResult(pidfd, "pidfd_open", `process ${pid}`) as Fd,
-    ...(terminal === undefined ? {} : { terminal }),
-    async wait() {
-      const status = await readWordLater(report.read);
-      waitFor(monitor);
-      return status;
-    },
-  };
-}
-
-/** Of a monitor that was killed. @param when It was, in words. */
-export function lostMonitorError(when: string): DugoutError {
-  return new DugoutError("MONITOR_LOST", `Cannot tell how the container ended: its monitor was killed ${when}`, {
-    hint: "did somebody kill the process dugout-monitor, or did the machine run out of memory?",
-  });
-}
-
-/** How often a process is looked for whose end nobody tells. */
-const LOOK_AGAIN_MS = 50;
-
-/** Waits for the end of a process that is no child of ours (any more): a pidfd can be read from then on. */
-export async function waitForEnd(pidfd: Fd): Promise<void> {
-  const entry = allocate(POLLFD.SIZE);
-  const view = new DataView(entry.buffer);
-  view.setInt32(POLLFD.fd, pidfd, true);
-  view.setInt16(POLLFD.events, POLLIN, true);
-  const noTime = allocate(16);
-  while (tryCall("ppoll", addressOf(entry), 1, addressOf(noTime), 0, 0) <= 0) {
-    await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
-  }
+  return launchContainer({
+    tape: { bytes: encodeTape(tape, HOST_ARCH), errorFd: tape.errorFd },
+    map: joinedUserNamespace(setup) === undefined ? setup.map : undefined,
+    hasTerminal: setup.stdio.kind === "terminal",
+    describeFailure: (failure) => startError(failureError(tape, failure), tape.steps[failure.index]?.id),
+  }, fds);
 }
 
 /** A program that cannot be executed has Docker's exit codes: 127 not found, 126 not executable. */
-function startError(_tape: Tape, error: OsError, id: string | undefined): Error {
+function startError(error: OsError, id: string | undefined): Error {
   if (id !== EXEC) return error;
   const notFound = error.code === "ENOENT" || error.code === "ENOTDIR";
   return new DugoutError(notFound ? "COMMAND_NOT_FOUND" : "COMMAND_NOT_EXECUTABLE", error.message, {
@@ -143,37 +37,4 @@ function startError(_tape: Tape, error: OsError, id: string | undefined): Error 
     hint: error.hint,
     cause: error,
   });
-}
-
-/** Exit code of a wait status as a shell has it: the program's own, or 128 and the signal. */
-export function exitCodeOf(waitStatus: number): number {
-  const signal = waitStatus & 0x7f;
-  return signal === 0 ? waitStatus >> 8 & 0xff : 128 + signal;
-}
-
-function readWord(fd: Fd): number | undefined {
-  const bytes = allocate(4);
-  let result: number;
-  do result = tryCall("read", fd, addressOf(bytes), 4); while (result === -4);
-  return result === 4 ? new DataView(bytes.buffer).getInt32(0, true) : undefined;
-}
-
-/**
- * Reads four bytes by events, since it takes as long as the container runs, and closes the descriptor. The monitor writes
- * them in one piece.
- */
-async function readWordLater(fd: Fd): Promise<number | undefined> {
-  const source = openSource(fd);
-  const bytes = await source.read();
-  await source.cancel();
-  if (bytes === undefined || bytes.length < 4) return undefined;
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getInt32(0, true);
-}
-
-function makeSocketPair(): { ours: Fd; theirs: Fd } {
-  const [AF_UNIX, SOCK_STREAM_CLOEXEC] = [1, 1 | 0o2000000];
-  const pair = allocate(8);
-  expectResult(tryCall("socketpair", AF_UNIX, SOCK_STREAM_CLOEXEC, 0, addressOf(pair)), "socketpair", "console");
-  const view = new DataView(pair.buffer);
-  return { ours: view.getInt32(0, true) as Fd, theirs: view.getInt32(4, true) as Fd };
 }

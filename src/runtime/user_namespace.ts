@@ -6,13 +6,23 @@
  */
 import { writeFileSync } from "node:fs";
 import { addressOf, allocate } from "#ffi/mod.ts";
+import { HOST_ARCH } from "#linux/arch.ts";
 import { expectResult, type Fd, type Pid, tryCall } from "#linux/call.ts";
 import { close, makePipe, O_CLOEXEC, O_WRONLY, writeAll } from "#linux/file.ts";
 import { type IdMap, isSingle, mapText } from "#linux/idmap.ts";
 import { CLONE_NEWUSER } from "#linux/namespaces.ts";
 import { spawn } from "#linux/spawn.ts";
 import { DugoutError } from "#oci/error.ts";
-import { failureError, type Playing, readFailure, startTape, waitFor } from "#tape/play.ts";
+import { encodeTape } from "#tape/encode.ts";
+import {
+  type EncodedTape,
+  failureError,
+  type Playing,
+  readFailure,
+  startEncodedTape,
+  startTape,
+  waitFor,
+} from "#tape/play.ts";
 import { operate, type Step, step, type Tape } from "#tape/step.ts";
 import { findIdMapPrograms } from "./idmap_programs.ts";
 
@@ -82,7 +92,7 @@ export interface MapPipes {
   /** Waits until the player has its user namespace. @returns Whether it has: a failure of the tape tells why not. */
   isReady(): boolean;
   /** To be called when the player runs: waits for it, maps its ids, lets it go on. */
-  serve(pid: Pid): void;
+  serve(pid: Pid, meanwhile?: () => void): void;
   close(): void;
 }
 
@@ -106,10 +116,15 @@ export function makeMapPipes(map: IdMap): MapPipes {
   return {
     fds: [{ child: READY_FD, ours: ready.write }, { child: GO_FD, ours: go.read }],
     isReady,
-    serve(pid) {
+    serve(pid, meanwhile) {
       // if not: the tape failed before, and its own failure says how
       if (!isReady()) return;
-      startMapping(pid, map).wait();
+      const programs = startMapping(pid, map);
+      try {
+        meanwhile?.();
+      } finally {
+        programs.wait();
+      }
       writeAll(go.write, allocate(1));
     },
     close() {
@@ -175,6 +190,16 @@ function readText(fd: Fd): string {
   return new TextDecoder().decode(text.subarray(0, length)).trim();
 }
 
+/** How a tape is started that begins with {@linkcode userNamespaceSteps}. */
+export interface NamespaceStart {
+  /** Its descriptors besides those of this file. */
+  readonly fds: readonly { child: number; ours: Fd }[];
+  readonly name?: string;
+  readonly newSession?: boolean;
+  /** What has to be done before the tape goes on behind its user namespace: ids are mapped meanwhile. */
+  readonly meanwhile?: () => void;
+}
+
 /**
  * Starts a tape that begins with {@linkcode userNamespaceSteps}, and maps its ids.
  * @throws {DugoutError | OsError} When that fails; the tape's process is gone then.
@@ -185,12 +210,23 @@ export function startInUserNamespace(
   fds: readonly { child: number; ours: Fd }[],
   options: { name?: string; newSession?: boolean } = {},
 ): Playing {
-  if (mapsItself(map)) return startTape(tape, { fds, ...options });
+  const encoded = { bytes: encodeTape(tape, HOST_ARCH), errorFd: tape.errorFd };
+  return startEncodedInUserNamespace(encoded, map, { fds, ...options });
+}
+
+/** The same for a tape that is encoded already. */
+export function startEncodedInUserNamespace(tape: EncodedTape, map: IdMap, start: NamespaceStart): Playing {
+  const { fds, meanwhile, ...options } = start;
+  if (mapsItself(map)) {
+    // such a tape waits for nothing
+    meanwhile?.();
+    return startEncodedTape(tape, { fds, ...options });
+  }
   const pipes = makeMapPipes(map);
   try {
-    const playing = startTape(tape, { fds: [...fds, ...pipes.fds], ...options });
+    const playing = startEncodedTape(tape, { fds: [...fds, ...pipes.fds], ...options });
     try {
-      pipes.serve(playing.pid);
+      pipes.serve(playing.pid, meanwhile);
     } catch (error) {
       // the closed pipe ends it
       pipes.close();

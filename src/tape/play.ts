@@ -33,7 +33,18 @@ export interface Playing {
 
 /** Starts a player on the tape. The caller waits for the process and closes `errors`. */
 export function startTape(tape: Tape, options: PlayOptions): Playing {
-  const bytes = encodeTape(tape, HOST_ARCH);
+  return startEncodedTape({ bytes: encodeTape(tape, HOST_ARCH), errorFd: tape.errorFd }, options);
+}
+
+/** A tape as the player takes it. */
+export interface EncodedTape {
+  readonly bytes: Uint8Array;
+  /** As in {@linkcode Tape}. */
+  readonly errorFd: number;
+}
+
+/** The same for a tape that is encoded already. */
+export function startEncodedTape({ bytes, errorFd }: EncodedTape, options: PlayOptions): Playing {
   const memfd = expectResult(tryMakeMemfd("dugout-tape", false), "memfd_create", "dugout-tape") as Fd;
   try {
     writeAll(memfd, bytes);
@@ -48,7 +59,7 @@ export function startTape(tape: Tape, options: PlayOptions): Playing {
         env: [],
         fds: [
           { child: TAPE_FD, ours: memfd },
-          { child: tape.errorFd, ours: pipe.write },
+          { child: errorFd, ours: pipe.write },
           ...options.fds,
         ],
         ...(options.newSession === undefined ? {} : { newSession: options.newSession }),
