@@ -117,10 +117,6 @@ export const REFUSED: ReadonlyMap<string, Refusal> = new Map([
   ["health-start-period", notYet(HEALTH_REASON, ["", "0", "0s"])],
   ["health-timeout", notYet(HEALTH_REASON, ["", "0", "0s"])],
   ["log-opt", notYet("logs are not kept in this version yet: the output is the command's own")],
-  [
-    "volumes-from",
-    notYet("containers that stay are not in this version yet, so that there is none to take volumes from"),
-  ],
 
   // others
   [

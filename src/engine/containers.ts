@@ -91,7 +91,7 @@ export interface FoundContainer {
 export function findContainer(engine: Engine, text: string): FoundContainer {
   const found = lookForContainer(engine, text);
   if (found === undefined) {
-    throw new DugoutError("CONTAINER_UNKNOWN", `No such container: ${text}`, { exitCode: 1 });
+    throw new DugoutError("CONTAINER_UNKNOWN", `No such container: ${text}`);
   }
   return found;
 }
@@ -113,7 +113,6 @@ export function lookForContainer(engine: Engine, text: string): FoundContainer |
     throw new DugoutError(
       "CONTAINER_AMBIGUOUS",
       `Cannot tell which container ${quote(text)} is: ${matching.length} ids begin so`,
-      { exitCode: 1 },
     );
   }
   const id = matching[0];

@@ -13,8 +13,9 @@ import {
   RESOLVE_NO_MAGICLINKS,
 } from "#linux/file.ts";
 import { MS_NODEV, MS_NOSUID, MS_RDONLY } from "#linux/mount.ts";
-import { type Step, step } from "#tape/step.ts";
-import { type BindOptions, bindSteps } from "./mount_steps.ts";
+import { ENOTDIR } from "#linux/errno_values.ts";
+import { operate, type Step, step } from "#tape/step.ts";
+import { attachSteps, type BindOptions, bindSteps, type MountPlace, place } from "./mount_steps.ts";
 import { FIRST_LOWER_FD, MOST_LOWERS } from "./rootfs_steps.ts";
 import { openHow } from "./target_steps.ts";
 
@@ -30,7 +31,7 @@ export function bindBeneathSteps(id: string, source: string, subpath: string, op
   const object = `${source}/${subpath}`;
   return [
     step("openat", [AT_FDCWD, source, DIRECTORY, 0], "open", source, { id: directory }),
-    step("openat2", [{ result: directory }, subpath, BENEATH, OPEN_HOW.SIZE], "open beneath it", subpath, {
+    step("openat2", [{ result: directory }, subpath, BENEATH, OPEN_HOW.SIZE], "open in the volume or image", subpath, {
       id: part,
       hints: {
         ENOENT: "there is nothing at this path in the volume or image",
@@ -41,6 +42,23 @@ export function bindBeneathSteps(id: string, source: string, subpath: string, op
     ...bindSteps(id, "", part, { ...options, object }),
     step("close", [{ result: part }], "close", object),
     step("close", [{ result: directory }], "close", source),
+  ];
+}
+
+/** Attaches a part: whether it is a directory or a file is asked of the kernel, since nobody else may look. */
+export function attachPartSteps(id: string, where: Omit<MountPlace, "make">): Step[] {
+  const [kind, file, end] = [`${id} kind`, `${id} is a file`, `${id} attached`];
+  return [
+    step("openat", [{ result: id }, ".", DIRECTORY, 0], "see whether a directory is to be mounted at", where.path, {
+      id: kind,
+      jump: { when: "error", only: ENOTDIR, to: file },
+    }),
+    step("close", [{ result: kind }], "close", where.path),
+    ...attachSteps(id, { ...where, make: "directory" }),
+    operate("nop", [], "it was one", { jump: { when: "always", to: end } }),
+    place(file, "it is a file"),
+    ...attachSteps(id, { ...where, make: "file" }, `${id} file target`),
+    place(end, "attached"),
   ];
 }
 

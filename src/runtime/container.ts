@@ -53,7 +53,7 @@ import { operate, type Step, step, type Tape, type TapeBuffer } from "#tape/step
 import { deviceSteps } from "./device_steps.ts";
 import { maskSteps, readOnlySteps } from "./mask_steps.ts";
 import { parseMountOptions } from "./mount_options.ts";
-import { bindBeneathSteps, lowerOverlaySteps } from "./beneath_steps.ts";
+import { attachPartSteps, bindBeneathSteps, lowerOverlaySteps } from "./beneath_steps.ts";
 import {
   attachSteps,
   type BindOptions,
@@ -360,11 +360,7 @@ function mountSteps(setup: ContainerSetup, mount: MountSpec, id: string): Step[]
   const isOverlay = mount.type === "overlay" && options.lowers.length > 0;
   if (options.bind || mount.type === "bind" || isOverlay) {
     const source = mount.source ?? "";
-    const inSource = (directory: string) =>
-      options.subpath === undefined ? directory : `${directory}/${options.subpath}`;
-    const isDirectory = (isOverlay ? options.lowers : [source])
-      .some((directory) => setup.sourceKind(inSource(directory)) === "directory");
-    const target = { path: destination, make: isDirectory ? "directory" as const : "file" as const, noLinks: kernel };
+    const where = { path: destination, noLinks: kernel };
     const mayRestrict = setup.host.mountSetattr;
     const bind: BindOptions = {
       recursive: options.recursive,
@@ -378,7 +374,9 @@ function mountSteps(setup: ContainerSetup, mount: MountSpec, id: string): Step[]
         ? bindSteps(id, source, undefined, bind)
         : bindBeneathSteps(id, source, options.subpath, bind)),
       ...(isOverlay ? [step("umount2", [source, MNT_DETACH], "let go of", source)] : []),
-      ...attachSteps(id, target),
+      ...(options.subpath === undefined
+        ? attachSteps(id, { ...where, make: isOverlay ? "directory" : setup.sourceKind(source) })
+        : attachPartSteps(id, where)),
       ...(mayRestrict || options.set === 0
         ? []
         : restrictSteps(setup, id, object, options.set, setup.lockedFlags(source))),

@@ -32,9 +32,8 @@ export interface MountPlace {
   readonly noLinks?: boolean;
 }
 
-/** Attaches the mount that step `id` holds. */
-export function attachSteps(id: string, place: MountPlace): Step[] {
-  const target = `${id} target`;
+/** Attaches the mount that step `id` holds. @param target The id of the step that opens the place. */
+export function attachSteps(id: string, place: MountPlace, target = `${id} target`): Step[] {
   return [
     ...targetSteps(place.path, target, { make: place.make, ...(place.noLinks ? { noLinks: true } : {}) }),
     step(
