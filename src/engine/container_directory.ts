@@ -3,9 +3,10 @@
  *
  *     containers/<id>/config.json           the record, written whole
  *     containers/<id>/upper, work, merged   of its root file system
- *     containers/.gone.<id>                 what is just being removed of one
+ *     containers/.gone.<id>.…               what is just being removed of one
  *     containers/names/<name>               holds the id; made exclusively, so that names are unique among processes
  *     RUN/containers/<id>/                  state and exit record; gone with the machine's next boot
+ *     RUN/containers/<id>/store             a link to containers/<id>: stores may share a runtime directory
  *
  * @module
  */
@@ -16,6 +17,7 @@ import { quote } from "#oci/text.ts";
 import { errorCode } from "#storage/private_dir.ts";
 import { removePath } from "#storage/remove_tree.ts";
 import { type ContainerId, makeContainerName } from "./container_id.ts";
+import { readBootId, readStartTime } from "./state.ts";
 
 /** Where a container's things are: absolute paths. */
 export interface ContainerDirectory {
@@ -48,9 +50,19 @@ export function containerDirectory(dataRoot: string, runRoot: string, id: Contai
 export function makeContainerDirectory(directory: ContainerDirectory, rootMode: number): void {
   fs.mkdirSync(directory.path, { recursive: true, mode: 0o700 });
   fs.mkdirSync(directory.state, { recursive: true, mode: 0o700 });
+  fs.symlinkSync(directory.path, join(directory.state, "store"));
   for (const path of [directory.upper, directory.work, directory.merged]) fs.mkdirSync(path, { mode: 0o700 });
   // not by mkdir: the caller's umask has no say in it (C-061)
   fs.chmodSync(directory.upper, rootMode);
+}
+
+/** Whether the things of a container in the runtime directory are of one whose place is, or was, `path`. */
+export function isStateOf(state: string, path: string): boolean {
+  try {
+    return fs.readlinkSync(join(state, "store")) === path;
+  } catch {
+    return false;
+  }
 }
 
 /** Writes the container's record: beside, then renamed. */
@@ -114,23 +126,32 @@ export function releaseName(dataRoot: string, name: string, id: string): void {
   }
 }
 
-/** Where a container's directory is while it is removed: out of sight at once, whatever happens then. */
+/** Where a container's directory is while this process removes it: out of sight at once, whatever happens then. */
 export function gonePath(directory: ContainerDirectory): string {
-  return join(directory.path, "..", `.gone.${directory.id}`);
+  const owner = `${readBootId().slice(0, 8)}.${process.pid}-${readStartTime(process.pid) ?? ""}`;
+  return join(directory.path, "..", `.gone.${directory.id}.${owner}`);
+}
+
+/** Who removes what has such a name: the beginning of the boot id, the process and its start time. */
+export function readGoneName(
+  path: string,
+): { bootId: string; ownerPid: number; ownerStartTime: string } | undefined {
+  const match = /\.gone\.[0-9a-f]{64}\.([0-9a-f]{8})\.([0-9]+)-([0-9]+)$/.exec(path);
+  return match === null ? undefined : { bootId: match[1]!, ownerPid: Number(match[2]), ownerStartTime: match[3]! };
 }
 
 /**
  * Removes a container's directories, as far as a plain user can.
- * @returns Whether all is gone; where files of subordinate ids are left at {@linkcode gonePath}, a worker in the user
- * namespace has to remove them.
+ * @param gone {@linkcode gonePath}.
+ * @returns Whether all is gone; where files of subordinate ids are left at `gone`, a worker in the user namespace has to
+ * remove them.
  */
-export function removeContainerDirectory(directory: ContainerDirectory): boolean {
-  const gone = gonePath(directory);
+export function removeContainerDirectory(directory: ContainerDirectory, gone: string): boolean {
   try {
     fs.renameSync(directory.path, gone);
   } catch (error) {
-    // removed by somebody else; or left there by a process that was killed
     if (errorCode(error) !== "ENOENT") throw error;
+    return true; // somebody else removes it
   }
   try {
     removePath(directory.state);

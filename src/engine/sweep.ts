@@ -8,14 +8,18 @@ import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { listDirectory } from "#storage/content.ts";
 import { removePath } from "#storage/remove_tree.ts";
+import { isStateOf, readGoneName } from "./container_directory.ts";
 import { listContainers } from "./containers.ts";
 import type { Engine } from "./engine.ts";
 import { removeContainer } from "./remove_container.ts";
 import { removeOwnTree } from "./remove_volumes.ts";
-import { isOwnerAlive, seenFrom, whereabouts } from "./whereabouts.ts";
+import { readStartTime } from "./state.ts";
+import { isOwnerAlive, seenFrom, type Whereabouts, whereabouts } from "./whereabouts.ts";
 
 /** A container without a record is being made for no longer than this. */
 const MAKING_MS = 60_000;
+/** No removal takes longer. */
+const REMOVING_MS = 3_600_000;
 
 /** Removes what nobody else will remove any more. One that cannot be removed stays, and is no error. */
 export async function sweepContainers(engine: Engine): Promise<void> {
@@ -32,21 +36,34 @@ export async function sweepContainers(engine: Engine): Promise<void> {
     await quietly(() => removeContainer(engine, { id, record: undefined }, { force: false, volumes: false }));
   }
   for (const name of listDirectory(folder)) {
-    if (name.startsWith(".gone.")) await quietly(() => removeOwnTree(engine, join(folder, name)));
-  }
-  const running = join(engine.runRoot, "containers");
-  for (const name of listDirectory(running)) {
-    if (/^[0-9a-f]{64}$/.test(name) && !existsSync(join(folder, name))) {
-      await quietly(() => void removePath(join(running, name)));
+    if (name.startsWith(".gone.") && isLeft(join(folder, name), here)) {
+      await quietly(() => removeOwnTree(engine, join(folder, name)));
     }
   }
+  const states = join(engine.runRoot, "containers");
+  for (const id of listDirectory(states)) {
+    // other stores may share the runtime directory
+    const [state, place] = [join(states, id), join(folder, id)];
+    if (!existsSync(place) && isStateOf(state, place)) await quietly(() => void removePath(state));
+  }
+}
+
+/** What a process was removing that has been killed. Of another boot, or another machine, only age tells. */
+function isLeft(path: string, here: Whereabouts): boolean {
+  const { bootId, ownerPid, ownerStartTime } = readGoneName(path) ?? here;
+  if (bootId === here.bootId.slice(0, bootId.length)) return readStartTime(ownerPid) !== ownerStartTime;
+  return isOlderThan(path, REMOVING_MS);
 }
 
 /** Without any record, and old enough: the command that made it was killed. A damaged record is a user's affair. */
 function isAbandoned(path: string): boolean {
   if (existsSync(join(path, "config.json"))) return false;
+  return isOlderThan(path, MAKING_MS);
+}
+
+function isOlderThan(path: string, ms: number): boolean {
   const stat = statSync(path, { throwIfNoEntry: false });
-  return stat !== undefined && Date.now() - stat.mtimeMs > MAKING_MS;
+  return stat !== undefined && Date.now() - stat.mtimeMs > ms;
 }
 
 async function quietly(act: () => void | Promise<void>): Promise<void> {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { Digest } from "#oci/digest.ts";
@@ -96,7 +96,7 @@ test("the first driver that works is chosen, and the reason tells why not the ot
   assert.deepEqual(readdirSync(root), before);
 });
 
-test("the choice is tried once and remembered, until another driver is asked for", async () => {
+test("the choice is tried, and told, once for each store and driver, and remembered", async () => {
   using t = makeTestLayers();
   const root = join(t.path, "root");
   let tries = 0;
@@ -105,4 +105,13 @@ test("the choice is tried once and remembered, until another driver is asked for
   assert.deepEqual(await loadDriver(root, t.path, undefined, host), first);
   assert.ok(tries <= 1);
   assert.equal((await loadDriver(root, t.path, "vfs", host)).driver.name, "vfs");
+  const other = join(t.path, "other");
+  mkdirSync(other);
+  const told: string[] = [];
+  for (let round = 0; round < 3; round++) {
+    for (const [at, path] of [root, other].entries()) {
+      await loadDriver(path, t.path, undefined, host, () => told.push(String(at)));
+    }
+  }
+  assert.deepEqual(told, ["1"]);
 });

@@ -177,16 +177,27 @@ export async function loadDriver(
 ): Promise<DriverChoice> {
   const file = join(runDirectory, "driver.json");
   const key = driverKey(root, wanted);
-  try {
-    const remembered = JSON.parse(readFileSync(file, "utf8")) as { key: string; choice: DriverChoice };
-    if (remembered.key === key) return remembered.choice;
-  } catch { /* not there, or half of it: found anew */ }
+  const remembered = readRemembered(file);
+  const found = remembered.find((entry) => entry.key === key);
+  if (found !== undefined) return found.choice;
   const choice = await chooseDriver(root, wanted, host);
   onChosen(choice);
   try {
-    writeFileWhole(file, JSON.stringify({ key, choice }));
+    // the last ones are enough: a user has one store, scripts and tests may have more
+    writeFileWhole(file, JSON.stringify([...remembered.slice(1 - REMEMBERED_MAX), { key, choice }]));
   } catch { /* a full disk costs only the memory of it */ }
   return choice;
+}
+
+const REMEMBERED_MAX = 16;
+
+function readRemembered(file: string): { key: string; choice: DriverChoice }[] {
+  try {
+    const entries: unknown = JSON.parse(readFileSync(file, "utf8"));
+    return Array.isArray(entries) ? entries : [];
+  } catch {
+    return []; // not there, or half of it: found anew
+  }
 }
 
 function driverKey(root: string, wanted: DriverName | undefined): string {
