@@ -5,7 +5,7 @@
  */
 import * as fs from "node:fs";
 import { join } from "node:path";
-import type { IdMap } from "#linux/idmap.ts";
+import { type IdMap, outsideId } from "#linux/idmap.ts";
 import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
 import type { RunOptions, RunRequest } from "#docker/run_request.ts";
@@ -14,7 +14,7 @@ import { ensureHelloImage } from "#image/hello/ensure.ts";
 import { isHelloName } from "#image/hello/name.ts";
 import type { RootfsPlan } from "#runtime/setup.ts";
 import type { ResolvedUser } from "#runtime/users.ts";
-import { planRootfs } from "#storage/driver.ts";
+import { type Driver, planRootfs } from "#storage/driver.ts";
 import type { ContainerDirectory } from "./container_directory.ts";
 import type { Engine } from "./engine.ts";
 import { hasMountBelow, planHostTree, readMountPoints } from "./host_tree.ts";
@@ -56,17 +56,30 @@ async function openImageRoot(input: RootInput): Promise<OpenedRoot> {
   // which ids a layer is unpacked with depends on the map; the map, with a single id, on nothing in the layers
   const first = input.chooseUser(engine, { ...request, user: "0", groupAdd: [] }, { lowers: [], config });
   checkHasLayers(image, request.image ?? "");
-  const { driver } = await openDriver(engine);
+  const { driver: best } = await openDriver(engine);
   const layers = openLayerStore(engine, first.map);
   const lowers = await ensureLayers(layers, image);
   const diffIds = image.layers.map(({ diffId }) => diffId).reverse();
   const { upper, work, merged } = directory;
   const copy = join(directory.path, "root");
-  const rootfs = planRootfs(driver, layers.path, diffIds, { upper, work, merged, copy, volatile: input.options.rm });
   const { map, user } = input.chooseUser(engine, request, { lowers, config });
+  const driver = fitDriver(best, map, engine);
+  const rootfs = planRootfs(driver, layers.path, diffIds, { upper, work, merged, copy, volatile: input.options.rm });
   const root = { config, lowers, rootfs, imageId: image.id };
   if (driver.name !== "vfs") return { root, map, user };
   return { root: { ...root, copyOf: { layers: layers.path, map: first.map, diffIds } }, map, user };
+}
+
+/**
+ * fuse-overlayfs mounts by itself as root of its user namespace; as anybody else it asks fusermount3, which is refused there.
+ * A single id that is not called root inside has no root.
+ */
+function fitDriver(driver: Driver, map: IdMap, engine: Engine): Driver {
+  if (driver.name !== "fuse-overlayfs" || outsideId(map.uid, 0) !== undefined) return driver;
+  if (engine.storageDriver === undefined) return { name: "vfs" };
+  throw new DugoutError("DRIVER_UNFIT", `Cannot use the storage driver "${driver.name}" for a container without root`, {
+    hint: "Leave --storage-driver out and its files are copied, or leave --user out",
+  });
 }
 
 /**
