@@ -10,7 +10,7 @@ import { quote } from "#oci/text.ts";
 import { type ContainerEnd, readEnd, readExitRecord, writeEnd } from "./container_end.ts";
 import { type ContainerRecord, listRecords, readRecord } from "./container_record.ts";
 import type { Engine } from "./engine.ts";
-import { findLiving } from "./find_living.ts";
+import { findLiving, findMonitor } from "./find_living.ts";
 import { type ContainerState, readState, readStateText, writeState } from "./state.ts";
 import { isOwnerAlive, seenFrom, type Whereabouts, whereabouts } from "./whereabouts.ts";
 
@@ -52,19 +52,23 @@ export function readStatus(engine: Engine, record: ContainerRecord, here: Wherea
 
   const state = readState(engine, record.id);
   if (state !== undefined) return { kind: "running", state };
-  const startedMs = readStateText(engine, record.id)?.startedMs;
-  const exit = readExitRecord(join(engine.runRoot, "containers", record.id));
-  if (exit !== undefined) return noteEnd(record, directory, { ...exit, startedMs });
-  const living = findLiving(record);
+  const before = readStateText(engine, record.id);
+  const monitor = findMonitor(record.id, before?.monitor);
+  const living = monitor === undefined ? undefined : findLiving(record, monitor);
   if (living !== undefined) {
     writeState(engine, living);
     return { kind: "running", state: living };
   }
-  // it may have ended between two of these looks
+  // looked at behind the monitor, which leaves it when it goes
+  const exit = readExitRecord(join(engine.runRoot, "containers", record.id));
+  if (exit !== undefined) return noteEnd(record, directory, { ...exit, startedMs: before?.startedMs });
+  // the first process has ended, and the monitor is about to say how
+  if (monitor !== undefined && before !== undefined) return { kind: "running", state: before };
+  // the command may have written the end between two of these looks
   const last = readEnd(directory);
   if (last !== undefined) return { kind: "exited", end: last };
-  if (isOwnerAlive(record)) return { kind: "created" };
-  return noteEnd(record, directory, { exitCode: undefined, startedMs, finishedMs: undefined });
+  if (monitor !== undefined || isOwnerAlive(record)) return { kind: "created" };
+  return noteEnd(record, directory, { exitCode: undefined, startedMs: before?.startedMs, finishedMs: undefined });
 }
 
 function noteEnd(record: ContainerRecord, directory: string, end: ContainerEnd): ContainerStatus {

@@ -12,12 +12,11 @@ import type { ContainerRecord } from "./container_record.ts";
 import { parseMapName } from "./layer_shelf.ts";
 import { type ContainerState, readStartTime } from "./state.ts";
 
-/** The state of a container, from its processes; undefined where none of them lives. */
-export function findLiving(record: ContainerRecord): ContainerState | undefined {
-  const monitor = findMonitor(record.id);
-  const pid = monitor === undefined ? undefined : findFirstProcess(monitor);
+/** The state of a container, from its processes; undefined where its first one has ended. */
+export function findLiving(record: ContainerRecord, monitor: number): ContainerState | undefined {
+  const pid = findFirstProcess(monitor);
   const startTime = pid === undefined ? undefined : readStartTime(pid);
-  if (monitor === undefined || pid === undefined || startTime === undefined) return undefined;
+  if (pid === undefined || startTime === undefined) return undefined;
   const map = parseMapName(record.map);
   return {
     id: record.id as ContainerState["id"],
@@ -31,18 +30,24 @@ export function findLiving(record: ContainerRecord): ContainerState | undefined 
   };
 }
 
-function findMonitor(id: string): number | undefined {
-  for (const name of readdirSync("/proc")) {
-    if (!/^[0-9]+$/.test(name)) continue;
-    try {
-      // a directory that was removed has " (deleted)" behind its name
-      const path = readlinkSync(`/proc/${name}/fd/${STATE_FD}`).replace(/ \(deleted\)$/, "");
-      if (basename(path) === id && path.includes("/containers/")) return Number(name);
-    } catch {
-      // somebody else's process, or one that has ended, or has no such descriptor
-    }
+/**
+ * The process that waits for a container; undefined where there is none.
+ * @param known Its pid, where it was written down: then no other process is looked at.
+ */
+export function findMonitor(id: string, known: number | undefined): number | undefined {
+  if (known !== undefined) return isMonitor(known, id) ? known : undefined;
+  return readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name)).map(Number).find((pid) => isMonitor(pid, id));
+}
+
+function isMonitor(pid: number, id: string): boolean {
+  try {
+    // a directory that was removed has " (deleted)" behind its name
+    const path = readlinkSync(`/proc/${pid}/fd/${STATE_FD}`).replace(/ \(deleted\)$/, "");
+    return basename(path) === id && path.includes("/containers/");
+  } catch {
+    // somebody else's process, or one that has ended, or has no such descriptor
+    return false;
   }
-  return undefined;
 }
 
 /** The monitor's child that is the first process of a pid namespace; its other children are copiers. */

@@ -9,8 +9,9 @@ import { runInWorker } from "./worker.ts";
  * a worker in the user namespace.
  */
 export async function discardContainer(_engine: Engine, directory: ContainerDirectory, map: IdMap): Promise<void> {
-  if (removeContainerDirectory(directory)) return;
-  await runInWorker(map, { kind: "removeTree", path: gonePath(directory) });
+  const gone = gonePath(directory);
+  if (removeContainerDirectory(directory, gone)) return;
+  await runInWorker(map, { kind: "removeTree", path: gone });
 }
 
 /** What stays to be done when a container's directories are gone: its name is free, its own volumes go. */

@@ -138,12 +138,19 @@ export async function runContainer(input: RunInput): Promise<RunResult> {
   if (options.rm) {
     await discardContainer(engine, directory, map);
     await forgetContainer(engine, { id: directory.id, name }, volumes);
-  } else {
-    const exitCode = status === undefined ? undefined : exitCodeOf(status);
-    writeEnd(directory.path, { exitCode, startedMs, finishedMs: Date.now() });
-  }
+  } else noteEnd(directory, status, startedMs);
   if (status === undefined) throw lostMonitorError("while it ran");
   return { id: directory.id, exitCode: exitCodeOf(status) };
+}
+
+/** Notes how a container ended, unless somebody has removed it meanwhile. */
+function noteEnd({ path }: ContainerDirectory, status: number | undefined, startedMs: number): void {
+  const exitCode = status === undefined ? undefined : exitCodeOf(status);
+  try {
+    writeEnd(path, { exitCode, startedMs, finishedMs: Date.now() });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  }
 }
 
 /** The wait status that the monitor left on disk, where it could not tell it. */
