@@ -15,6 +15,7 @@ import { renameName } from "#linux/tree.ts";
 import { fromText } from "#tar/bytes.ts";
 import { copyDirectoryMetadata, copyTreeOver } from "./copy_tree.ts";
 import { findMerged, openLayerRoots } from "./merged_tree.ts";
+import { errorCode } from "./private_dir.ts";
 import { removePath } from "./remove_tree.ts";
 import { treeError } from "./tree_error.ts";
 import { withVolumeLock } from "./volumes.ts";
@@ -57,8 +58,9 @@ export function isSurelyMissing(directories: readonly string[], target: string):
 function hasNothingAt(path: string): boolean {
   try {
     return lstatSync(path, { throwIfNoEntry: false }) === undefined;
-  } catch {
-    return false;
+  } catch (error) {
+    // ELOOP, or a directory of somebody else's: nothing is known
+    return errorCode(error) === "ENOTDIR";
   }
 }
 
