@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import type { IdMap } from "#linux/idmap.ts";
-import type { NamespaceType, RuntimeSpec } from "#oci/runtime_spec.ts";
+import type { MountSpec, NamespaceType, RuntimeSpec } from "#oci/runtime_spec.ts";
 import { kindsOf } from "#tape/calls.ts";
 import { encodeTape } from "#tape/encode.ts";
 import { OPERATIONS } from "#tape/layout.ts";
@@ -75,6 +75,18 @@ function withNamespaces(namespaces: readonly { type: NamespaceType; path?: strin
   return { ...SPEC, linux: { ...SPEC.linux, namespaces: [...namespaces] } };
 }
 
+/** A part of a volume, an image of several layers, and a part of one. */
+const PARTS: readonly MountSpec[] = [
+  { destination: "/part", type: "bind", source: "/v/_data", options: ["bind", "rprivate", "ro", "x-subpath=a/b"] },
+  { destination: "/image", type: "overlay", source: "/c/image-0", options: ["ro", "x-lower=/l/1", "x-lower=/l/0"] },
+  {
+    destination: "/etc/part",
+    type: "overlay",
+    source: "/c/image-1",
+    options: ["ro", "nosuid", "x-lower=/l/1", "x-lower=/l/0", "x-subpath=etc"],
+  },
+];
+
 /** Setups that differ in what changes the tape's shape. */
 const SETUPS: Readonly<Record<string, ContainerSetup>> = {
   "plain": SETUP,
@@ -100,6 +112,12 @@ const SETUPS: Readonly<Record<string, ContainerSetup>> = {
     rootfs: { kind: "directory", path: "/c/rootfs" },
     host: { mountSetattr: false, landlockAbi: 0, lastCapability: 39 },
     filter: undefined,
+  },
+  "parts of volumes and images": { ...SETUP, spec: { ...SPEC, mounts: [...SPEC.mounts!, ...PARTS] } },
+  "parts on an old kernel": {
+    ...SETUP,
+    spec: { ...SPEC, mounts: [...SPEC.mounts!, ...PARTS] },
+    host: { mountSetattr: false, landlockAbi: 0, lastCapability: 39 },
   },
   "namespaces of the host": { ...SETUP, spec: withNamespaces([{ type: "user" }, { type: "mount" }]), keepGroups: true },
   "namespaces of another container": {
@@ -127,3 +145,16 @@ for (const [name, setup] of Object.entries(SETUPS)) {
     }
   });
 }
+
+test("A-030 a part of a volume is found beneath it by the kernel, and an image is mounted of descriptors", () => {
+  const steps = planContainer(SETUPS["parts of volumes and images"]!).steps;
+  const beneath = steps.find(({ call, args }) => call === "openat2" && args[1] === "a/b");
+  const RESOLVE_BENEATH = 0x08;
+  const RESOLVE_NO_MAGICLINKS = 0x02;
+  assert.ok(beneath !== undefined && beneath.args[2] instanceof Uint8Array);
+  const resolve = new DataView(beneath.args[2].buffer).getBigUint64(16, true);
+  assert.equal(resolve, BigInt(RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS));
+  const overlay = steps.find(({ call, args }) => call === "mount" && args[1] === "/c/image-0");
+  assert.equal(overlay?.args[4], "lowerdir=/proc/self/fd/100:/proc/self/fd/101,userxattr");
+  assert.ok(steps.some(({ call, args }) => call === "umount2" && args[0] === "/c/image-0"));
+});

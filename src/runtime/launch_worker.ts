@@ -24,7 +24,7 @@ function workerCommand(): string[] {
   const { compiled, runArguments } = backend();
   if (compiled) return [process.execPath, WORKER_ARGUMENT];
   // a script that imports the library is not the program: name the program's own entry
-  const entry = process.getBuiltinModule("node:url").fileURLToPath(new URL("../cli/main.ts", import.meta.url));
+  const entry = process.getBuiltinModule("node:url").fileURLToPath(new URL("../cli/main.ts", import.meta.url).href);
   return [process.execPath, ...runArguments, entry, WORKER_ARGUMENT];
 }
 
