@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -9,6 +9,7 @@ import { encodeImageConfig, parseImageConfig } from "#oci/image_config.ts";
 import { encodeManifest } from "#oci/manifest.ts";
 import { MEDIA_TYPES } from "#oci/media_types.ts";
 import { parsePlatform } from "#oci/platform.ts";
+import { parseReference } from "#oci/reference.ts";
 import { blobPath, type ContentStore, readBlob } from "#storage/content.ts";
 import { putBlob } from "#storage/ingest.ts";
 import { openLease } from "#storage/lease.ts";
@@ -18,10 +19,13 @@ import { readDocument } from "./closure.ts";
 import { getImage } from "./find.ts";
 import { pullImage } from "./pull.ts";
 import { pushAllTags, type PushEvent, type PushHost, pushImage } from "./push.ts";
-import { openRegistryAccess } from "./registry/access.ts";
+import { hostEndpoint, openRegistryAccess } from "./registry/access.ts";
 import { hasCode } from "./registry/error.ts";
+import { checkLogin } from "./registry/login.ts";
 import { makePushServer, type PushServer } from "./registry/push_server.ts";
-import { type LoggedRequest, makeImage, serveImage, startServer } from "./registry/scripted_server.ts";
+import { searchImages } from "./registry/search.ts";
+import { listTags } from "./registry/tags.ts";
+import { answerJson, type LoggedRequest, makeImage, serveImage, startServer } from "./registry/scripted_server.ts";
 import { addTestImage, nameTestTarget, putTestImage, putTestIndex } from "./testing.ts";
 
 interface World {
@@ -300,4 +304,53 @@ test("a registry that makes another digest of the manifest is not believed", asy
     response.end();
     return true;
   });
+});
+
+test("C-044 A-018 pull, push, login, search and tags have one policy for plain HTTP: nowhere unasked, then for that host alone", async () => {
+  const image = makeImage([new TextEncoder().encode("a layer")]);
+  const registry = makePushServer();
+  const serve = serveImage(image);
+  const listening = await startServer((request, response) => {
+    if (request.url.startsWith("/v2/_catalog")) return answerJson(response, 200, { repositories: ["some/app"] });
+    if (request.url.includes("/tags/list")) return answerJson(response, 200, { tags: ["1"] });
+    return request.method === "GET" ? serve(request, response) : registry.script(request, response);
+  });
+  const host = `registry.test:${listening.port}`;
+  const conf = `[[registry]]\nlocation = "${host}"\ninsecure = true\n`;
+  try {
+    for (const way of ["nothing", "flag", "registries.conf"] as const) {
+      using made = makeTestStore();
+      const { store } = made;
+      const home = mkdtempSync(join(tmpdir(), "dugout-push-"));
+      mkdirSync(join(home, "etc"));
+      if (way === "registries.conf") writeFileSync(join(home, "etc/registries.conf"), conf);
+      using access = await openRegistryAccess({ env: {}, home, systemDir: join(home, "etc") }, {
+        tlsVerify: way === "flag" ? false : undefined,
+        client: { attempts: 1, resolveHost: () => "127.0.0.1" },
+      });
+      await addTestImage(store, `${host}/mine:1`);
+      const credentials = { kind: "password", username: "me", password: "secret" } as const;
+      const endpoint = access.endpoints(parseReference(`${host}/some/app:1`)).at(-1)!;
+      const acts: Record<string, () => Promise<unknown>> = {
+        pull: () => pullImage({ store, access, nowMs: Date.now }, { name: `${host}/some/app:1` }),
+        push: () => pushImage({ store, access }, { name: `${host}/mine:1` }),
+        login: () => checkLogin(access.client, hostEndpoint(access, host), credentials),
+        search: () => searchImages(access.client, { term: `${host}/app` }, access.isInsecure),
+        tags: () => listTags(access.client, endpoint),
+      };
+      for (const [name, act] of Object.entries(acts)) {
+        listening.log.length = 0;
+        if (way !== "nothing") {
+          await act();
+          assert.ok(listening.log.length > 0, name);
+          continue;
+        }
+        await assert.rejects(act, (error) => hasCode(error, "TLS_REQUIRED", "CONNECTION_FAILED"), name);
+        assert.deepEqual(listening.log, [], name);
+      }
+      rmSync(home, { recursive: true, force: true });
+    }
+  } finally {
+    await listening.close();
+  }
 });
