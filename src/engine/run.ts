@@ -205,6 +205,7 @@ async function startRun(input: RunInput): Promise<Started> {
   let running: Running;
   let volumes: readonly string[];
   let stdioFds: StdioFds | undefined;
+  let pidfile: Pidfile | undefined;
   try {
     if (options.cidfile !== undefined) writeNewFile(options.cidfile, directory.id, "--cidfile");
     makeContainerDirectory(directory, rootMode(plan.root));
@@ -218,11 +219,13 @@ async function startRun(input: RunInput): Promise<Started> {
     volumes = opened.anonymous;
     const prepared = prepare(input, plan, opened.mounts, stdio, stdioFds?.hasTerminal ?? false, held?.path);
     for (const { path, text } of prepared.files) fs.writeFileSync(path, text, { mode: 0o644 });
+    pidfile = options.pidfile === undefined ? undefined : openPidfile(options.pidfile);
     const tape = input.transformTape?.(prepared.tape) ?? prepared.tape;
     held?.ready();
     running = start({ ...prepared, tape }, directory, stdioFds);
   } catch (error) {
     stdioFds?.close();
+    pidfile?.remove();
     if (options.cidfile !== undefined) removeOwnFile(options.cidfile, directory.id);
     try {
       const own = ownVolumes(readRecord(engine.dataRoot, directory.id));
@@ -244,7 +247,7 @@ async function startRun(input: RunInput): Promise<Started> {
     map: mapText(plan.map.uid),
     startedMs,
   });
-  if (options.pidfile !== undefined) fs.writeFileSync(options.pidfile, `${running.pid}\n`);
+  pidfile?.write(running.pid);
   input.started?.({ id: directory.id, name, running });
 
   return { plan, name, running, startedMs, volumes };
@@ -300,6 +303,32 @@ function writeNewFile(path: string, text: string, option: string): void {
       : String(code);
     throw new DugoutError("CIDFILE_FAILED", `Cannot write the ${option} ${quote(path)}: ${why}`, { cause: error });
   }
+}
+
+/** A file for the pid, opened before there is one: a container whose pid cannot be written is not started. */
+interface Pidfile {
+  write(pid: number): void;
+  remove(): void;
+}
+
+function openPidfile(path: string): Pidfile {
+  let fd: number;
+  try {
+    fd = fs.openSync(path, "w", 0o644);
+  } catch (error) {
+    const why = (error as NodeJS.ErrnoException).code;
+    throw new DugoutError("PIDFILE_FAILED", `Cannot write the --pidfile ${quote(path)}: ${why}`, { cause: error });
+  }
+  return {
+    write(pid) {
+      fs.writeSync(fd, `${pid}\n`);
+      fs.closeSync(fd);
+    },
+    remove() {
+      fs.closeSync(fd);
+      fs.rmSync(path, { force: true });
+    },
+  };
 }
 
 function removeOwnFile(path: string, id: string): void {

@@ -6,7 +6,8 @@
  */
 import { addressOf, allocate, openSource } from "#ffi/mod.ts";
 import { expectResult, type Fd, type Pid, tryCall } from "#linux/call.ts";
-import { close, makePipe } from "#linux/file.ts";
+import { close, makePipe, O_CLOEXEC, O_NOCTTY, O_RDWR } from "#linux/file.ts";
+import { TIOCGPTPEER } from "#linux/ioctl.ts";
 import { POLLFD, POLLIN } from "#linux/poll.ts";
 import { DugoutError } from "#oci/error.ts";
 import type { IdMap } from "#linux/idmap.ts";
@@ -116,6 +117,8 @@ export function launchContainer(launch: Launch, fds: StartFds): Running {
   }
   const terminal = console === undefined ? undefined : receiveFd(console.ours);
   if (console !== undefined) close(console.ours);
+  // the terminal lives as long as the container, though the program closes it and opens it again (C-136)
+  const slave = terminal === undefined ? -1 : tryCall("ioctl", terminal, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
   return {
     pid,
     monitor,
@@ -124,6 +127,7 @@ export function launchContainer(launch: Launch, fds: StartFds): Running {
     async wait() {
       const status = await readWordLater(report.read);
       waitFor(monitor);
+      if (slave >= 0) close(slave as Fd);
       return status;
     },
   };
