@@ -10,6 +10,7 @@ import { quote } from "#oci/text.ts";
 import { type Container, findContainer } from "./containers.ts";
 import { stateWord } from "./describe_container.ts";
 import type { Engine } from "./engine.ts";
+import { compileNamePattern } from "./name_pattern.ts";
 import { shownExitCode } from "./signal_container.ts";
 
 /** Keys that `ps` takes, and those that `container prune` takes (Docker CLI reference). */
@@ -79,13 +80,13 @@ function compileTest(engine: Engine, key: string, values: readonly string[], now
     values.some((value) => test(container, value));
   switch (key) {
     case "id": {
-      const patterns = values.map((value) => compilePattern("id", value));
-      return ({ record }) => patterns.some((pattern) => pattern.test(record.id));
+      const patterns = values.map((value) => compileNamePattern(value.startsWith("^") ? value : `^${value}`));
+      return ({ record }) => patterns.some((fits) => fits(record.id));
     }
     case "name": {
-      const patterns = values.map((value) => compilePattern("name", value));
+      const patterns = values.map(compileNamePattern);
       // Docker's names begin with a slash, which patterns may have or not
-      return ({ record: { name } }) => patterns.some((pattern) => pattern.test(name) || pattern.test(`/${name}`));
+      return ({ record: { name } }) => patterns.some((fits) => fits(name) || fits(`/${name}`));
     }
     case "label":
     case "label!":
@@ -120,14 +121,6 @@ function compileTest(engine: Engine, key: string, values: readonly string[], now
     default:
       // nothing is published or exposed in this version
       return () => false;
-  }
-}
-
-function compilePattern(key: string, value: string): RegExp {
-  try {
-    return new RegExp(key === "id" ? `^(?:${value})` : value);
-  } catch {
-    throw badFilter(`${key}=${value}`, "it is no regular expression");
   }
 }
 
