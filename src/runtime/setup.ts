@@ -4,7 +4,7 @@
  * @module
  */
 import type { IdMap } from "#linux/idmap.ts";
-import type { RuntimeSpec } from "#oci/runtime_spec.ts";
+import type { ProcessSpec, RuntimeSpec } from "#oci/runtime_spec.ts";
 import type { MaskKind } from "./mask_steps.ts";
 
 /** How the root file system comes to be. Directories are absolute paths of the host. */
@@ -111,4 +111,10 @@ export interface ContainerSetup {
   readonly sourceKind: (source: string) => "directory" | "file";
   /** What a path to be masked is: of /proc and /sys the host knows, of the image only the kernel will. */
   readonly maskKind: (path: string) => MaskKind;
+}
+
+/** The process of a specification: of ours, every one has it. */
+export function requireProcess(spec: RuntimeSpec): ProcessSpec {
+  if (spec.process === undefined) throw new RangeError("Container has no process");
+  return spec.process;
 }

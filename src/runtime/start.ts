@@ -9,7 +9,7 @@ import { DugoutError } from "#oci/error.ts";
 import { encodeTape } from "#tape/encode.ts";
 import { failureError } from "#tape/play.ts";
 import type { Tape } from "#tape/step.ts";
-import { joinedUserNamespace } from "./container.ts";
+import { joinedUserNamespace } from "./namespace_steps.ts";
 import { launchContainer, type Running, type StartFds } from "./launch_container.ts";
 import { EXEC } from "./process_steps.ts";
 import type { ContainerSetup } from "./setup.ts";

@@ -1,0 +1,181 @@
+/**
+ * The container's namespaces: the user namespace first, those that only children enter, then the others.
+ *
+ * @module
+ */
+import { AT_FDCWD, O_CLOEXEC, O_RDONLY } from "#linux/file.ts";
+import { SIOCSIFFLAGS } from "#linux/ioctl.ts";
+import { outsideId } from "#linux/idmap.ts";
+import {
+  CLONE_NEWCGROUP,
+  CLONE_NEWIPC,
+  CLONE_NEWNET,
+  CLONE_NEWNS,
+  CLONE_NEWPID,
+  CLONE_NEWTIME,
+  CLONE_NEWUSER,
+  CLONE_NEWUTS,
+} from "#linux/namespaces.ts";
+import { MNT_DETACH, MS_PRIVATE, MS_REC, MS_SLAVE } from "#linux/mount.ts";
+import type { NamespaceType, RuntimeSpec } from "#oci/runtime_spec.ts";
+import { operate, type Step, step } from "#tape/step.ts";
+import { place } from "./mount_steps.ts";
+import { fuseMessageSteps, fuseSteps } from "./rootfs_steps.ts";
+import type { ContainerSetup } from "./setup.ts";
+import { userNamespaceSteps } from "./user_namespace.ts";
+
+const NAMESPACE_FLAGS: Readonly<Record<NamespaceType, number>> = {
+  user: CLONE_NEWUSER,
+  mount: CLONE_NEWNS,
+  pid: CLONE_NEWPID,
+  ipc: CLONE_NEWIPC,
+  uts: CLONE_NEWUTS,
+  network: CLONE_NEWNET,
+  cgroup: CLONE_NEWCGROUP,
+  time: CLONE_NEWTIME,
+};
+
+/** Whether the namespace is a new one, one to join (its file), or the caller's. */
+export function namespaceOf(spec: RuntimeSpec, type: NamespaceType): "new" | "host" | { path: string } {
+  const found = spec.linux?.namespaces?.find((namespace) => namespace.type === type);
+  if (found === undefined) return "host";
+  return found.path === undefined ? "new" : { path: found.path };
+}
+
+function joinSteps(type: NamespaceType, path: string): Step[] {
+  const id = `namespace ${type}`;
+  return [
+    step("openat", [AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0], `open ${type} namespace`, path, { id }),
+    step("setns", [{ result: id }, NAMESPACE_FLAGS[type]], `join ${type} namespace`, path, {
+      hints: { EPERM: "it belongs to another user namespace", EINVAL: "it is the one that the process is in already" },
+    }),
+    step("close", [{ result: id }], `close ${type} namespace`, path),
+  ];
+}
+
+/** The file of the user namespace that is joined, if it is not made. */
+export function joinedUserNamespace(setup: ContainerSetup): string | undefined {
+  const user = namespaceOf(setup.spec, "user");
+  return typeof user === "object" ? user.path : setup.userNamespace;
+}
+
+/** The user namespace, and being root in it where it has a root. */
+export function enterUserNamespaceSteps(setup: ContainerSetup): Step[] {
+  const joined = joinedUserNamespace(setup);
+  const enter = joined === undefined ? userNamespaceSteps(setup.map) : joinSteps("user", joined);
+  const uid = rootOrOnly(setup.map.uid);
+  const gid = rootOrOnly(setup.map.gid);
+  return [
+    ...enter,
+    step("setresgid", [gid, gid, gid], "become group", String(gid)),
+    step("setresuid", [uid, uid, uid], "become user", String(uid)),
+  ];
+}
+
+/** Id 0 if it is mapped, else the one that is. */
+export function rootOrOnly(ranges: ContainerSetup["map"]["uid"]): number {
+  return outsideId(ranges, 0) === undefined ? ranges[0]!.inside : 0;
+}
+
+/** Namespaces that only children enter, and the mount namespace of a FUSE server. */
+export function outerNamespaceSteps(setup: ContainerSetup): Step[] {
+  const steps: Step[] = [];
+  if (setup.rootfs.kind === "fuse-overlayfs") {
+    steps.push(
+      step("unshare", [CLONE_NEWNS], "make", "mount namespace of fuse-overlayfs"),
+      step("mount", ["none", "/", 0, MS_REC | MS_SLAVE, 0], "make mounts follow the host's at", "/"),
+      ...fuseSteps(setup.rootfs),
+      step("wait4", [{ result: "fuse fork" }, { buffer: "status" }, 0, 0], "wait for", "fuse-overlayfs", {
+        retry: true,
+      }),
+      operate("load", [{ buffer: "status" }, 0, 4], "how it ended", {
+        id: "fuse status",
+        jump: { when: "zero", to: "fuse up" },
+      }),
+      ...fuseMessageSteps(),
+      operate("fail", [5], "start fuse-overlayfs for", {
+        object: setup.rootfs.merged,
+        hints: { EIO: "its own message stands above; it needs /dev/fuse to be open for users (mode 0666)" },
+      }),
+      place("fuse up", "fuse-overlayfs serves"),
+    );
+  }
+  const flags = (["pid", "time"] as const).reduce(
+    (sum, type) => namespaceOf(setup.spec, type) === "new" ? sum | NAMESPACE_FLAGS[type] : sum,
+    0,
+  );
+  if (flags !== 0) {
+    steps.push(
+      step("unshare", [flags], "make", "pid namespace", {
+        hints: { ENOSPC: "the limit of pid namespaces is reached (sysctl user.max_pid_namespaces)" },
+      }),
+    );
+  }
+  const pid = namespaceOf(setup.spec, "pid");
+  if (typeof pid === "object") steps.push(...joinSteps("pid", pid.path));
+  return steps;
+}
+
+export function unmountFuse(merged: string): Step {
+  return step("umount2", [merged, MNT_DETACH], "unmount", merged, { ignore: true });
+}
+
+export function innerNamespaceSteps(setup: ContainerSetup): Step[] {
+  const { spec } = setup;
+  const steps: Step[] = [];
+  let flags = CLONE_NEWNS;
+  for (const type of ["ipc", "uts", "network", "cgroup"] as const) {
+    const namespace = namespaceOf(spec, type);
+    if (namespace === "new") flags |= NAMESPACE_FLAGS[type];
+    if (typeof namespace === "object") steps.push(...joinSteps(type, namespace.path));
+  }
+  steps.push(
+    step("unshare", [flags], "make", "the other namespaces", {
+      hints: { ENOSPC: "a limit of namespaces is reached (sysctl user.max_*_namespaces)" },
+    }),
+    // what the host mounts later may come in where a bind asks for it; what we mount never goes out
+    step(
+      "mount",
+      [
+        "none",
+        "/",
+        0,
+        MS_REC |
+        (spec.linux?.rootfsPropagation === "slave" || spec.linux?.rootfsPropagation === "shared"
+          ? MS_SLAVE
+          : MS_PRIVATE),
+        0,
+      ],
+      "cut mounts off the host's at",
+      "/",
+    ),
+  );
+  if (namespaceOf(spec, "network") === "new") steps.push(...loopbackSteps());
+  if (spec.hostname !== undefined && namespaceOf(spec, "uts") !== "host") {
+    steps.push(step("sethostname", [spec.hostname, byteLength(spec.hostname)], "set host name", spec.hostname));
+  }
+  if (spec.domainname !== undefined && namespaceOf(spec, "uts") !== "host") {
+    steps.push(
+      step("setdomainname", [spec.domainname, byteLength(spec.domainname)], "set domain name", spec.domainname),
+    );
+  }
+  return steps;
+}
+
+function byteLength(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
+
+/** Brings up `lo` of a new network namespace. */
+function loopbackSteps(): Step[] {
+  const [AF_INET, SOCK_DGRAM_CLOEXEC, IFF_UP] = [2, 2 | 0o2000000, 1];
+  // struct ifreq: name (16 bytes), flags (u16)
+  const request = new Uint8Array(40);
+  request.set([0x6c, 0x6f]);
+  request[16] = IFF_UP;
+  return [
+    step("socket", [AF_INET, SOCK_DGRAM_CLOEXEC, 0], "open", "a socket for settings", { id: "settings" }),
+    step("ioctl", [{ result: "settings" }, SIOCSIFFLAGS, request], "bring up", "lo"),
+    step("close", [{ result: "settings" }], "close", "the socket"),
+  ];
+}
