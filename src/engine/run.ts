@@ -209,6 +209,8 @@ async function startRun(input: RunInput): Promise<Started> {
   try {
     if (options.cidfile !== undefined) writeNewFile(options.cidfile, directory.id, "--cidfile");
     makeContainerDirectory(directory, rootMode(plan.root));
+    // what takes long is done by a container on record, so that nobody takes it for left behind
+    if (plan.root.copyOf !== undefined || needsOpening(request, plan.root.config)) recordRun(input, plan, name, []);
     if (plan.root.rootfs.kind === "tree") makeTreeDirectories(plan.root.rootfs.parts);
     if (plan.root.copyOf !== undefined) await copyLayers(plan.root.copyOf, plan.root.rootfs);
     stdioFds = options.tty ? undefined : openStdio(input.streams, user.uid);
@@ -255,20 +257,27 @@ async function startRun(input: RunInput): Promise<Started> {
 
 /** Makes mounts ready and writes the record. From the record on the container is known to others. */
 async function openAndRecord(input: RunInput, plan: Plan, name: string): Promise<OpenedMounts> {
-  const { request, options } = input;
-  const { directory, root, map } = plan;
-  const record = (mounts: readonly RecordedMount[], mountedImages: RecordInput["mountedImages"] = []) =>
-    writeRecord(directory, makeRecord({ id: directory.id, name, request, options, root, map, mounts, mountedImages }));
-  if (needsOpening(request, root.config)) {
-    return await (await import("./open_mounts.ts")).openMounts({
-      ...input,
-      ...plan,
-      fetchImage: input.fetchImage,
-      record,
-    });
+  const { request } = input;
+  if (!needsOpening(request, plan.root.config)) {
+    recordRun(input, plan, name, recordMounts(request.mounts));
+    return { mounts: plainMounts(request), anonymous: [] };
   }
-  record(recordMounts(request.mounts));
-  return { mounts: plainMounts(request), anonymous: [] };
+  return await (await import("./open_mounts.ts")).openMounts({
+    ...input,
+    ...plan,
+    fetchImage: input.fetchImage,
+    record: (mounts, images) => recordRun(input, plan, name, mounts, images),
+  });
+}
+
+function recordRun(
+  { request, options }: RunInput,
+  { directory, root, map }: Plan,
+  name: string,
+  mounts: readonly RecordedMount[],
+  mountedImages: RecordInput["mountedImages"] = [],
+): void {
+  writeRecord(directory, makeRecord({ id: directory.id, name, request, options, root, map, mounts, mountedImages }));
 }
 
 function start(prepared: Prepared, directory: ContainerDirectory, stdio: StdioFds | undefined): Running {
