@@ -47,7 +47,8 @@ export function dataRootPath(request: PathRequest): string {
 export function openRunRoot(request: PathRequest, warn: (message: string) => void): string {
   if (request.run !== undefined) return makePrivate(absolute(request.run, "--run"));
   const usual = `/run/user/${request.uid}`;
-  const named = request.env["XDG_RUNTIME_DIR"];
+  // an empty one is none (XDG Base Directory Specification)
+  const named = request.env["XDG_RUNTIME_DIR"] || undefined;
   if (named !== undefined && named !== usual && !isOurs(named, request.uid)) {
     warn(`XDG_RUNTIME_DIR ${quote(named)} is not a directory of user ${request.uid}: ignored`);
   }

@@ -220,7 +220,11 @@ async function startRun(input: RunInput): Promise<Started> {
     const opened = await openAndRecord(input, plan, name);
     volumes = opened.anonymous;
     const prepared = prepare(input, plan, opened.mounts, stdio, stdioFds?.hasTerminal ?? false, held?.path);
-    for (const { path, text } of prepared.files) fs.writeFileSync(path, text, { mode: 0o644 });
+    for (const { path, text } of prepared.files) {
+      fs.writeFileSync(path, text);
+      // not by open: the caller's umask has no say in it (C-061)
+      fs.chmodSync(path, 0o644);
+    }
     pidfile = options.pidfile === undefined ? undefined : openPidfile(options.pidfile);
     const tape = input.transformTape?.(prepared.tape) ?? prepared.tape;
     held?.ready();

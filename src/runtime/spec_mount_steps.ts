@@ -115,7 +115,8 @@ function mountSteps(setup: ContainerSetup, mount: MountSpec, id: string): Step[]
   const made = fileSystemSteps(
     type === "devpts" ? "devpts" : id,
     type,
-    options.data,
+    // what df shows: a tmpfs has no other source
+    type === "tmpfs" && mount.source !== undefined ? [["source", mount.source], ...options.data] : options.data,
     options.set,
     object,
     source === undefined ? undefined : alternative,

@@ -1,0 +1,377 @@
+/** Hosts, homes, limits and mounts that broke other engines (cases.md, sections 6, 7, 11), as both kinds of user. */
+import assert from "node:assert/strict";
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { asBoth, DUGOUT, needsRegistry, REGISTRY, type Result, runCommand, type Sandbox } from "./harness.ts";
+
+const skip = needsRegistry();
+const asRoot = skip || (process.getuid?.() === 0 ? false : "needs root");
+const IMAGE = `${REGISTRY}/busybox`;
+
+function sh(box: Sandbox, line: string, flags: readonly string[] = []): Promise<Result> {
+  return box.dugout(["run", "--rm", "-q", "--network", "none", ...flags, IMAGE, "sh", "-c", line], {
+    timeoutMs: 30_000,
+  });
+}
+
+async function output(box: Sandbox, line: string, flags: readonly string[] = []): Promise<string> {
+  const { code, stdout, stderr } = await sh(box, line, flags);
+  assert.equal(code, 0, `${flags.join(" ")} ${line}\nstdout: ${stdout}\nstderr: ${stderr}`);
+  return stdout;
+}
+
+asBoth(
+  "C-056 C-057 an XDG_RUNTIME_DIR that is missing, gone, or somebody else's changes nothing but for a warning",
+  async (box) => {
+    await output(box, "true");
+    const argv = ["run", "--rm", "-q", "--network", "none", IMAGE, "echo", "ran"];
+    mkdirSync(join(box.path, "other"), { mode: 0o700 });
+    for (
+      const [value, warns] of [["", false], ["/no/such/directory", true], [join(box.path, "other"), true], [
+        "relative",
+        true,
+      ]] as const
+    ) {
+      const { code, stdout, stderr } = await box.dugout(argv, { env: { XDG_RUNTIME_DIR: value } });
+      assert.deepEqual([code, stdout], [0, "ran\n"], `${value}: ${stderr}`);
+      assert.equal(stderr.includes("XDG_RUNTIME_DIR"), warns, `${value}: ${stderr}`);
+      assert.ok(stderr.trim().split("\n").length <= 1, stderr);
+    }
+    const bare = await box.run(["env", "-i", `HOME=${box.home}`, DUGOUT, ...argv]);
+    assert.deepEqual([bare.code, bare.stdout, bare.stderr], [0, "ran\n", ""]);
+  },
+  { skip: asRoot },
+);
+
+asBoth("C-057 without a home in the environment the account's is used; commands with and without meet", async (box) => {
+  const { code, stderr } = await box.run([
+    "env",
+    "-i",
+    DUGOUT,
+    "--root",
+    join(box.home, "own"),
+    "run",
+    "--rm",
+    "-q",
+    "--network",
+    "none",
+    IMAGE,
+    "true",
+  ]);
+  assert.equal(code, 0, stderr);
+  const line = `"$0" run --rm -q --network none --name c57 ${IMAGE} sleep 30 & pid=$!
+    until env -i HOME="$HOME" "$0" ps 2>&1 | grep -q c57; do sleep 0.1; kill -0 $pid || exit 1; done; echo seen; kill $pid; wait $pid; true`;
+  const met = await box.run([
+    "sh",
+    "-c",
+    line.replace("sleep 30", "sh -c 'trap exit TERM; while :; do sleep 0.1; done'"),
+    DUGOUT,
+  ], { timeoutMs: 20_000 });
+  assert.equal(met.stdout, "seen\n", met.stderr);
+}, { skip });
+
+asBoth("C-060 a runtime directory and a store of 200 bytes work", async (box) => {
+  const long = join(box.home, "d".repeat(100), "e".repeat(100));
+  mkdirSync(long, { recursive: true });
+  for (const path of [join(box.home, "d".repeat(100)), long]) chownSync(path, box.user.uid, box.user.gid);
+  const { code, stdout, stderr } = await box.dugout(
+    [
+      "--run",
+      join(long, "run"),
+      "--root",
+      join(long, "root"),
+      "run",
+      "--rm",
+      "-q",
+      "--network",
+      "none",
+      IMAGE,
+      "echo",
+      "ran",
+    ],
+  );
+  assert.deepEqual([code, stdout], [0, "ran\n"], stderr);
+}, { skip: asRoot });
+
+asBoth(
+  "C-061 a strict or an open umask of the caller's changes no mode inside, and opens nothing outside",
+  async (box) => {
+    const line =
+      "umask; stat -c '%a %n' / /etc /etc/passwd /bin /etc/hosts /etc/resolv.conf /w /dev/shm /run; touch /f; stat -c %a /f; : </etc/hosts && echo read";
+    const texts = new Set<string>();
+    for (const mask of ["077", "022", "000"]) {
+      const user = box.user.kind === "sub" ? "-u 1000" : "";
+      const script =
+        `umask ${mask}; "$0" --root "$HOME/store-${mask}" run --rm -q --network none -w /w ${IMAGE} sh -c "$1" &&
+      "$0" --root "$HOME/store-${mask}" run --rm -q --network none ${user} ${IMAGE} sh -c 'cat /etc/hosts >/dev/null && cd / && ls >/dev/null && echo may'`;
+      const { code, stdout, stderr } = await box.run(["sh", "-c", script, DUGOUT, line]);
+      assert.equal(code, 0, stderr);
+      texts.add(stdout);
+      assert.equal((await box.run(["stat", "-c", "%a", `store-${mask}`])).stdout, "700\n");
+    }
+    assert.equal(texts.size, 1, [...texts].join("\n---\n"));
+    assert.match([...texts][0]!, /^0022\n755 \/\n/);
+    assert.match([...texts][0]!, /may\n$/);
+  },
+  { skip },
+);
+
+asBoth("C-062 a directory of a group of the caller's can be used as root of the container", async (box) => {
+  const shared = join(box.path, "project");
+  const group = 54_321;
+  mkdirSync(shared);
+  writeFileSync(join(shared, "file"), "shared\n");
+  for (const path of [shared, join(shared, "file")]) chownSync(path, 0, group);
+  chmodSync(join(shared, "file"), 0o640);
+  chmodSync(shared, 0o2770);
+  const words = box.prefix().map((word) => word === "--init-groups" ? `--groups=${group}` : word);
+  const start = (...flags: string[]) =>
+    runCommand([
+      ...words,
+      DUGOUT,
+      "run",
+      "--rm",
+      "-q",
+      "--network",
+      "none",
+      "-v",
+      `${shared}:/p`,
+      ...flags,
+      IMAGE,
+      "sh",
+      "-c",
+      "cat /p/file && touch /p/new && echo made",
+    ], {
+      env: box.environment,
+      cwd: box.home,
+    });
+  for (const flags of [[], ["--group-add", "keep-groups"]]) {
+    const { code, stdout, stderr } = await start(...flags);
+    assert.deepEqual([code, stdout], [0, "shared\nmade\n"], stderr);
+  }
+}, { skip: asRoot });
+
+asBoth("C-065 limits that the caller has are kept, one that is asked for above them is an error", async (box) => {
+  await output(box, "true");
+  const script = (flags: string, line: string) =>
+    box.run([
+      "sh",
+      "-c",
+      `ulimit -Sn 100; ulimit -Hn 200; ulimit -Hc 0; exec "$0" run --rm -q --network none ${flags} ${IMAGE} sh -c '${line}'`,
+      DUGOUT,
+    ]);
+  const plain = await script("", "ulimit -Hn; ulimit -c");
+  assert.deepEqual([plain.code, plain.stdout], [0, "200\n0\n"], plain.stderr);
+  const lower = await script("--ulimit nofile=50:150", "ulimit -n; ulimit -Hn");
+  assert.equal(lower.stdout, "50\n150\n", lower.stderr);
+  const higher = await script("--ulimit nofile=300:300", "true");
+  assert.equal(higher.code, 125);
+  assert.match(higher.stderr, /RLIMIT_NOFILE[^]*hard limit/);
+}, { skip });
+
+asBoth("C-132 a read-only bind of something with locked flags keeps them", async (box) => {
+  // a tmpfs that root mounted, with every flag that a user namespace may not clear
+  const place = join(box.path, "locked");
+  mkdirSync(place);
+  const mount = await runCommand(["mount", "-t", "tmpfs", "-o", "noexec,nosuid,nodev,mode=1777", "tmpfs", place]);
+  assert.equal(mount.code, 0, mount.stderr);
+  try {
+    mkdirSync(join(place, "sub"));
+    writeFileSync(join(place, "sub/f"), "#!/bin/sh\necho ran\n", { mode: 0o755 });
+    for (const flag of ["ro", "rw", "ro,rslave", "ro,z"]) {
+      for (const source of [place, join(place, "sub"), join(place, "sub/f")]) {
+        const { code, stdout, stderr } = await sh(box, "grep ' /m ' /proc/self/mountinfo | cut -d' ' -f6", [
+          "-v",
+          `${source}:/m:${flag}`,
+        ]);
+        assert.equal(code, 0, `${source} ${flag}: ${stderr}`);
+        for (const word of [flag.slice(0, 2), "nosuid", "nodev", "noexec"]) {
+          assert.match(stdout, new RegExp(`\\b${word}\\b`), `${source} ${flag}`);
+        }
+      }
+    }
+    // and all that is mounted below it is read-only too
+    mkdirSync(join(place, "below"));
+    const below = await runCommand(["mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", join(place, "below")]);
+    assert.equal(below.code, 0, below.stderr);
+    assert.equal(
+      await output(box, "touch /m/x 2>/dev/null || echo refused; touch /m/below/x 2>/dev/null || echo refused", [
+        "-v",
+        `${place}:/m:ro`,
+      ]),
+      "refused\nrefused\n",
+    );
+  } finally {
+    await runCommand(["umount", "-R", place]);
+  }
+}, { skip: asRoot });
+
+asBoth("C-133 /dev/shm is a tmpfs of just the size that was asked for", async (box) => {
+  const line =
+    "df -k /dev/shm | awk 'NR > 1 { print $1, $2 }'; stat -f -c %T /dev/shm; stat -c %a /dev/shm; echo x >/dev/shm/f && cat /dev/shm/f";
+  assert.equal(await output(box, line), "shm 65536\ntmpfs\n1777\nx\n");
+  assert.equal(await output(box, line, ["--shm-size", "1g"]), "shm 1048576\ntmpfs\n1777\nx\n");
+}, { skip });
+
+asBoth("C-134 --read-only makes the root read-only and nothing else", async (box) => {
+  const line = `for d in / /tmp /var /root /etc /run /dev /dev/shm /v /t; do
+    if touch $d/x 2>/dev/null; then echo $d writable; else echo $d closed; fi; done; cat /etc/hosts >/dev/null && echo hosts`;
+  mkdirSync(join(box.home, "v"));
+  chownSync(join(box.home, "v"), box.user.uid, box.user.gid);
+  const text = await output(box, line, ["--read-only", "-v", `${box.home}/v:/v`, "--tmpfs", "/t"]);
+  const expected = ["/", "/tmp", "/var", "/root", "/etc", "/run"].map((path) => `${path} closed`);
+  const open = ["/dev", "/dev/shm", "/v", "/t"].map((path) => `${path} writable`);
+  assert.deepEqual(text.trim().split("\n"), [...expected, ...open, "hosts"]);
+}, { skip: asRoot });
+
+asBoth("C-127 --tmpfs takes Docker's options; its size is enforced", async (box) => {
+  assert.match(
+    await output(
+      box,
+      "grep ' /run ' /proc/self/mounts; stat -c %a /run; dd if=/dev/zero of=/run/f bs=1k count=20 2>&1 | tail -n 1; stat -c %s /run/f",
+      ["--tmpfs", "/run:noexec,size=8k,mode=700"],
+    ),
+    /^tmpfs \/run tmpfs rw,nosuid,nodev,noexec,[^\n]*size=8k,mode=700[^]*700\n[^]*\n8192\n$/,
+  );
+  const flags = (text: string) => output(box, "grep ' /t ' /proc/self/mounts | cut -d' ' -f4", ["--tmpfs", text]);
+  assert.match(await flags("/t"), /^rw,nosuid,nodev,noexec,/);
+  assert.match(await flags("/t:noexec"), /noexec/);
+  assert.doesNotMatch(await flags("/t:exec"), /noexec/);
+  assert.match(await flags("/t:ro"), /^ro,/);
+  assert.equal(await output(box, "cp /bin/busybox /t/echo && /t/echo ran", ["--tmpfs", "/t:exec"]), "ran\n");
+}, { skip });
+
+asBoth("C-138 with the host's network /etc/hosts is the host's, and what is added stands after it", async (box) => {
+  const { code, stdout, stderr } = await box.dugout([
+    "run",
+    "--rm",
+    "-q",
+    "--network",
+    "host",
+    "--add-host",
+    "pier:10.0.0.3",
+    IMAGE,
+    "cat",
+    "/etc/hosts",
+  ]);
+  assert.equal(code, 0, stderr);
+  assert.equal(stdout, `${readFileSync("/etc/hosts", "utf8").replace(/\n*$/, "\n")}10.0.0.3\tpier\n`);
+}, { skip });
+
+asBoth(
+  "A-034 the first process has its groups and no others; where the kernel forbids that, a file closed to a group stays closed",
+  async (box) => {
+    const group = 54_322;
+    const file = join(box.path, "closed");
+    writeFileSync(file, "secret\n");
+    chownSync(file, 0, group);
+    chmodSync(file, 0o604);
+    await output(box, "true");
+    const words = box.prefix().map((word) => word === "--init-groups" ? `--groups=${group}` : word);
+    const user = box.user.kind === "sub" ? ["-u", "1000"] : [];
+    const { stdout, stderr } = await runCommand(
+      [
+        ...words,
+        DUGOUT,
+        "run",
+        "--rm",
+        "-q",
+        "--network",
+        "none",
+        "-v",
+        `${file}:/closed`,
+        ...user,
+        IMAGE,
+        "sh",
+        "-c",
+        "id -G; cat /closed 2>/dev/null || echo closed",
+      ],
+      { env: box.environment, cwd: box.home },
+    );
+    // with subordinate ids another user has left the group, and is one of the others then
+    if (box.user.kind === "sub") assert.match(stdout, /^1000( 1001)?\nsecret\n$/, stderr);
+    else assert.match(stdout, /^0 65534\nclosed\n$/, stderr);
+  },
+  { skip: asRoot },
+);
+
+asBoth("A-040 the cgroup tree is read-only, and no label or option leads out of it", async (box) => {
+  const line =
+    "for f in cgroup.procs memory.max; do if test -e /sys/fs/cgroup/$f; then (echo 1 >/sys/fs/cgroup/$f) 2>/dev/null && echo wrote; fi; done; mkdir /sys/fs/cgroup/x 2>/dev/null && echo made; mount -t cgroup -o memory none /mnt 2>/dev/null && echo v1; mount -t cgroup2 none /mnt 2>/dev/null && echo v2; grep -c ' /sys/fs/cgroup.* rw,' /proc/self/mounts";
+  for (const flags of [[], ["--cgroupns", "private"], ["--cgroupns", "host"]]) {
+    const { code, stdout, stderr } = await sh(box, `${line}; true`, flags);
+    if (code === 125) assert.notEqual(stderr, "");
+    else assert.equal(stdout, "0\n", flags.join(" "));
+  }
+  for (const parent of ["/../..", "../x", "-.slice", "/"]) {
+    const { code } = await sh(box, "true", ["--cgroup-parent", parent]);
+    assert.equal(code, 125, parent);
+  }
+}, { skip });
+
+asBoth("A-088 what a container is given in /tmp is made closed, whatever lies there", async (box) => {
+  const place = `/tmp/dugout-${box.user.uid}`;
+  if (existsSync(place)) return;
+  const own = join(box.path, "squat");
+  const squats: [string, () => void][] = [
+    ["a fifo", () => void symlinkSync("/nowhere", place)],
+    ["a directory open to others", () => {
+      mkdirSync(place);
+      chownSync(place, box.user.uid, box.user.gid);
+      chmodSync(place, 0o755);
+    }],
+  ];
+  for (const [what, squat] of squats) {
+    squat();
+    try {
+      const { code, stderr } = await box.dugout([
+        "--run",
+        place,
+        "--root",
+        own.replace("squat", "home/own"),
+        "run",
+        "--rm",
+        "hello",
+      ]);
+      assert.equal(code, 125, what);
+      assert.match(stderr, new RegExp(place));
+    } finally {
+      rmSync(place, { recursive: true, force: true });
+    }
+  }
+}, { skip: asRoot });
+
+asBoth("A-090 mounts of a container, many and long, are not seen outside", async (box) => {
+  const before = readFileSync("/proc/self/mountinfo", "utf8").split("\n").length;
+  const deep = `/${Array.from({ length: 15 }, (_, index) => String(index).padEnd(240, "x")).join("/")}`;
+  const flags = [...Array.from({ length: 100 }, (_, index) => ["--tmpfs", `/m/${index}`]).flat(), "--tmpfs", deep];
+  const text = await output(box, "grep -c ' /m/' /proc/self/mounts; sleep 0.2", flags);
+  assert.equal(text, "100\n");
+  const after = readFileSync("/proc/self/mountinfo", "utf8").split("\n").filter((line) => line.includes(box.path));
+  assert.deepEqual(after, []);
+  assert.ok(readFileSync("/proc/self/mountinfo", "utf8").split("\n").length <= before + 20);
+}, { skip });
+
+asBoth("A-101 a full /dev/shm, a full tmpfs and many processes stay the container's own affair", async (box) => {
+  await output(box, "true");
+  const line =
+    "dd if=/dev/zero of=/dev/shm/f bs=64k 2>/dev/null; dd if=/dev/zero of=/t/f bs=64k 2>/dev/null; echo full; i=0; while [ $i -lt 200 ]; do sleep 60 & i=$((i+1)); done 2>/dev/null; echo up; wait";
+  const script =
+    `"$0" run --rm -q --network none --shm-size 2m --tmpfs /t:size=1m ${IMAGE} sh -c '${line}' >out & pid=$!
+    until grep -q up out; do sleep 0.05; kill -0 $pid || exit 1; done
+    "$0" run --rm -q --network none ${IMAGE} echo another answers; kill -KILL $(pgrep -P $pid | head -n1) 2>/dev/null; pkill -KILL -P $pid; wait $pid; true`;
+  const { stdout, stderr } = await box.run(["sh", "-c", script, DUGOUT], { timeoutMs: 30_000 });
+  assert.equal(stdout, "another answers\n", stderr);
+}, { skip });
+
+asBoth("A-102 a container that holds all inotify instances does not keep the next one from starting", async (box) => {
+  await output(box, "true");
+  // all that this user may have; the next start needs none
+  const program =
+    "import ctypes,sys\nlibc=ctypes.CDLL(None)\nn=0\nwhile libc.inotify_init()>=0: n+=1\nprint('held',flush=True)\nsys.stdin.read()";
+  const script =
+    `mkfifo hold; python3 -c "$P" <hold >held & pid=$!; exec 3>hold; until grep -q held held 2>/dev/null; do sleep 0.05; done
+    "$0" run --rm -q --network none ${IMAGE} echo started; "$0" run --rm -q -t --network none ${IMAGE} echo terminal; exec 3>&-; wait $pid; true`;
+  const { stdout, stderr } = await box.run(["sh", "-c", script, DUGOUT], { env: { P: program }, timeoutMs: 30_000 });
+  assert.equal(stdout.replaceAll("\r", ""), "started\nterminal\n", stderr);
+}, { skip: skip || (existsSync("/usr/bin/python3") ? false : "needs python3") });
