@@ -1,17 +1,26 @@
 import type { IdMap } from "#linux/idmap.ts";
+import { chooseIdMap } from "#runtime/identity.ts";
 import { type ContainerDirectory, gonePath, releaseName, removeContainerDirectory } from "./container_directory.ts";
 import type { ContainerRecord } from "./container_record.ts";
 import type { Engine } from "./engine.ts";
 import { runInWorker } from "./worker.ts";
 
 /**
+ * The map of a worker that removes: all ids that the user has, whatever map a container had, and root is the user's own,
+ * so that directories of the user's are entered as their owner.
+ */
+export function allIdsMap(engine: Engine): IdMap {
+  return chooseIdMap(engine.identity, { kind: "default" }, { uid: 0, gid: 0 });
+}
+
+/**
  * Removes all that a container has on disk. Files of subordinate ids, which a plain user cannot remove, are removed by
  * a worker in the user namespace.
  */
-export async function discardContainer(_engine: Engine, directory: ContainerDirectory, map: IdMap): Promise<void> {
+export async function discardContainer(engine: Engine, directory: ContainerDirectory): Promise<void> {
   const gone = gonePath(directory);
   if (removeContainerDirectory(directory, gone)) return;
-  await runInWorker(map, { kind: "removeTree", path: gone });
+  await runInWorker(allIdsMap(engine), { kind: "removeTree", path: gone });
 }
 
 /** What stays to be done when a container's directories are gone: its name is free, its own volumes go. */

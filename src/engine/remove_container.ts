@@ -5,13 +5,11 @@
  */
 import { SIGNALS } from "#linux/signals.ts";
 import { DugoutError } from "#oci/error.ts";
-import { chooseIdMap } from "#runtime/identity.ts";
 import { containerDirectory } from "./container_directory.ts";
 import type { ContainerId } from "./container_id.ts";
 import type { ContainerRecord } from "./container_record.ts";
 import { type FoundContainer, readStatus } from "./containers.ts";
 import type { Engine } from "./engine.ts";
-import { parseMapName } from "./layer_shelf.ts";
 import { discardContainer, forgetContainer, ownVolumes } from "./remove.ts";
 import { signalContainer, waitForEnd } from "./signal_container.ts";
 import { isOwnerAlive, whereabouts } from "./whereabouts.ts";
@@ -38,13 +36,10 @@ export async function removeContainer(
 ): Promise<void> {
   if (record !== undefined && await makeSureItEnded(engine, record, options.force) === "removed") return;
   const directory = containerDirectory(engine.dataRoot, engine.runRoot, id as ContainerId);
-  const map = record === undefined ? undefined : parseMapName(record.map);
-  await discardContainer(engine, directory, map ?? chooseIdMap(engine.identity, { kind: "default" }, ROOT));
+  await discardContainer(engine, directory);
   const volumes = options.volumes || record?.rm === true ? ownVolumes(record) : [];
   await forgetContainer(engine, { id, name: record?.name }, volumes);
 }
-
-const ROOT = { uid: 0, gid: 0 };
 
 async function makeSureItEnded(
   engine: Engine,

@@ -5,7 +5,6 @@
  */
 import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
-import { chooseIdMap } from "#runtime/identity.ts";
 import { errorCode } from "#storage/private_dir.ts";
 import { removePath } from "#storage/remove_tree.ts";
 import {
@@ -18,6 +17,7 @@ import {
 } from "#storage/volumes.ts";
 import { listRecords } from "./container_record.ts";
 import type { Engine } from "./engine.ts";
+import { allIdsMap } from "./remove.ts";
 import { runInWorker } from "./worker.ts";
 
 /** Removes what a plain user can, and the rest by a worker in a namespace that has all of the user's ids. */
@@ -27,8 +27,7 @@ export async function removeOwnTree(engine: Engine, path: string): Promise<void>
   } catch (error) {
     const code = errorCode(error);
     if (code !== "EACCES" && code !== "EPERM") throw error;
-    const map = chooseIdMap(engine.identity, { kind: "default" }, { uid: 0, gid: 0 });
-    await runInWorker(map, { kind: "removeTree", path });
+    await runInWorker(allIdsMap(engine), { kind: "removeTree", path });
   }
 }
 
@@ -104,6 +103,5 @@ export async function pruneVolumes(
 
 /** The bytes that the files of a tree take on disk, with the rights of the user's namespace. */
 export async function measureOwnTree(engine: Engine, path: string): Promise<number> {
-  const map = chooseIdMap(engine.identity, { kind: "default" }, { uid: 0, gid: 0 });
-  return (await runInWorker(map, { kind: "measureTree", path })).sizeBytes;
+  return (await runInWorker(allIdsMap(engine), { kind: "measureTree", path })).sizeBytes;
 }

@@ -127,7 +127,7 @@ export async function explainRun(input: RunInput): Promise<Prepared> {
  */
 export async function runContainer(input: RunInput): Promise<RunResult> {
   const { engine, options } = input;
-  const { plan: { directory, map }, name, running, startedMs, volumes } = await startRun(input);
+  const { plan: { directory }, name, running, startedMs, volumes } = await startRun(input);
   const follow: ForegroundOptions = {
     interactive: options.interactive && options.tty,
     signalProxy: options.sigProxy,
@@ -136,7 +136,7 @@ export async function runContainer(input: RunInput): Promise<RunResult> {
   const sweep = setTimeout(() => void sweepQuietly(engine), SWEEP_AFTER_MS);
   const status = await followForeground(running, follow).finally(() => clearTimeout(sweep)) ?? readStatus(directory);
   if (options.rm) {
-    await discardContainer(engine, directory, map);
+    await discardContainer(engine, directory);
     await forgetContainer(engine, { id: directory.id, name }, volumes);
   } else noteEnd(directory, status, startedMs);
   if (status === undefined) throw lostMonitorError("while it ran");
@@ -235,7 +235,7 @@ async function startRun(input: RunInput): Promise<Started> {
     if (options.cidfile !== undefined) removeOwnFile(options.cidfile, directory.id);
     try {
       const own = ownVolumes(readRecord(engine.dataRoot, directory.id));
-      await discardContainer(engine, directory, plan.map);
+      await discardContainer(engine, directory);
       await forgetContainer(engine, { id: directory.id, name }, own);
     } catch (second) {
       engine.warn(`what was made for the container could not be removed: ${(second as Error).message}`);
