@@ -140,15 +140,16 @@ function chownTree(path: string, user: TestUser): void {
   }
 }
 
-function lookOutside({ canary, user }: Sandbox): Outside {
-  const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n").map((line) =>
-    line.split(" ").slice(4).join(" ")
-  );
+function lookOutside({ path, canary, user }: Sandbox): Outside {
+  const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n")
+    .map((line) => line.split(" ").slice(4).join(" "))
+    // those of tests that run at the same time are told by them
+    .filter((mount) => !/^\/tmp\/dt-/.test(mount) || mount.startsWith(`${path}/`));
   const shared: string[] = [];
   for (const place of SHARED_PLACES) {
     for (const name of existsSync(place) ? readdirSync(place) : []) {
-      const path = join(place, name);
-      if (!OTHERS.test(name) && lstatSync(path, { throwIfNoEntry: false })?.uid === user.uid) shared.push(path);
+      const found = join(place, name);
+      if (!OTHERS.test(name) && lstatSync(found, { throwIfNoEntry: false })?.uid === user.uid) shared.push(found);
     }
   }
   return { canary: listTree(canary), mounts, shared };
