@@ -21,8 +21,8 @@ import { type Running, waitForEnd } from "#runtime/launch_container.ts";
 export interface ForegroundOptions {
   /** Whether the caller's stdin is copied to the container's terminal. */
   readonly interactive: boolean;
-  /** Whether signals are passed on: `--sig-proxy`. */
-  readonly signalProxy: boolean;
+  /** Signals to pass on; undefined with `--sig-proxy=false`. */
+  readonly signals: HeldSignals | undefined;
 }
 
 /** Signals that are not passed on: they cannot be caught, or concern this process alone. */
@@ -57,7 +57,7 @@ const NOT_PASSED_ON = new Set([
  * written to stdout by then.
  */
 export async function followForeground(running: Running, options: ForegroundOptions): Promise<number | undefined> {
-  const stopSignals = options.signalProxy && running.pidfd !== undefined ? passSignals(running.pidfd) : () => {};
+  if (running.pidfd !== undefined) options.signals?.passTo(running.pidfd);
   const terminal = running.terminal === undefined ? undefined : relayTerminal(running.terminal, options.interactive);
   try {
     const status = await running.wait();
@@ -66,19 +66,36 @@ export async function followForeground(running: Running, options: ForegroundOpti
     return status;
   } finally {
     terminal?.restore();
-    stopSignals();
+    options.signals?.release();
     if (running.terminal !== undefined) close(running.terminal);
     if (running.pidfd !== undefined) close(running.pidfd);
   }
 }
 
-/** Passes signals on to the process behind a pidfd. @returns What ends it. */
-function passSignals(pidfd: Fd): () => void {
+/** Signals of this process that are a container's. */
+export interface HeldSignals {
+  /** Sends those that came, and from now on all, to the process behind a pidfd. */
+  passTo(pidfd: Fd): void;
+  /** Gives this process its signals back. */
+  release(): void;
+}
+
+/**
+ * Keeps signals for a container that is about to start: one that comes between its start and the first look at it would
+ * end this process and leave the container.
+ */
+export function holdSignals(): HeldSignals {
   const handlers: [string, () => void][] = [];
+  const held: number[] = [];
+  let target: Fd | undefined;
+  const send = (number: number) => {
+    if (target === undefined) held.push(number);
+    else tryCall("pidfd_send_signal", target, number, 0, 0);
+  };
   for (const [name, number] of Object.entries(SIGNALS)) {
     const signal = `SIG${name}`;
     if (NOT_PASSED_ON.has(signal)) continue;
-    const handler = () => void tryCall("pidfd_send_signal", pidfd, number, 0, 0);
+    const handler = () => send(number);
     try {
       process.on(signal as NodeJS.Signals, handler);
       handlers.push([signal, handler]);
@@ -86,7 +103,15 @@ function passSignals(pidfd: Fd): () => void {
       // the runtime keeps this one for itself
     }
   }
-  return () => handlers.forEach(([signal, handler]) => process.removeListener(signal, handler));
+  return {
+    passTo(pidfd) {
+      target = pidfd;
+      held.splice(0).forEach(send);
+    },
+    release() {
+      handlers.forEach(([signal, handler]) => process.removeListener(signal, handler));
+    },
+  };
 }
 
 const [STDIN, STDOUT] = [0 as Fd, 1 as Fd];

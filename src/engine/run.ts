@@ -30,7 +30,7 @@ import {
 import { makeRecord, readRecord, type RecordedMount, type RecordInput, recordMounts } from "./container_record.ts";
 import { writeEnd } from "./container_end.ts";
 import type { Engine } from "./engine.ts";
-import { followForeground, type ForegroundOptions } from "./foreground.ts";
+import { followForeground, type ForegroundOptions, type HeldSignals, holdSignals } from "./foreground.ts";
 import { makeTreeDirectories } from "./host_tree.ts";
 import { copyLayers } from "./layers.ts";
 import { isNoexec } from "./paths.ts";
@@ -84,6 +84,7 @@ interface Started {
   readonly plan: Plan;
   readonly name: string;
   readonly running: Running;
+  readonly signals: HeldSignals | undefined;
   readonly startedMs: number;
   /** Volumes that go with the container. */
   readonly volumes: readonly string[];
@@ -127,10 +128,10 @@ export async function explainRun(input: RunInput): Promise<Prepared> {
  */
 export async function runContainer(input: RunInput): Promise<RunResult> {
   const { engine, options } = input;
-  const { plan: { directory }, name, running, startedMs, volumes } = await startRun(input);
+  const { plan: { directory }, name, running, signals, startedMs, volumes } = await startRun(input);
   const follow: ForegroundOptions = {
     interactive: options.interactive && options.tty,
-    signalProxy: options.sigProxy,
+    signals,
   };
   // what killed commands left is looked for while there is nothing else to do
   const sweep = setTimeout(() => void sweepQuietly(engine), SWEEP_AFTER_MS);
@@ -206,6 +207,7 @@ async function startRun(input: RunInput): Promise<Started> {
   let volumes: readonly string[];
   let stdioFds: StdioFds | undefined;
   let pidfile: Pidfile | undefined;
+  let signals: HeldSignals | undefined;
   try {
     if (options.cidfile !== undefined) writeNewFile(options.cidfile, directory.id, "--cidfile");
     makeContainerDirectory(directory, rootMode(plan.root));
@@ -228,8 +230,10 @@ async function startRun(input: RunInput): Promise<Started> {
     pidfile = options.pidfile === undefined ? undefined : openPidfile(options.pidfile);
     const tape = input.transformTape?.(prepared.tape) ?? prepared.tape;
     held?.ready();
+    signals = options.sigProxy ? holdSignals() : undefined;
     running = start({ ...prepared, tape }, directory, stdioFds);
   } catch (error) {
+    signals?.release();
     stdioFds?.close();
     pidfile?.remove();
     if (options.cidfile !== undefined) removeOwnFile(options.cidfile, directory.id);
@@ -256,7 +260,7 @@ async function startRun(input: RunInput): Promise<Started> {
   pidfile?.write(running.pid);
   input.started?.({ id: directory.id, name, running });
 
-  return { plan, name, running, startedMs, volumes };
+  return { plan, name, running, signals, startedMs, volumes };
 }
 
 /** Makes mounts ready and writes the record. From the record on the container is known to others. */
