@@ -370,3 +370,27 @@ asBoth("C-134 --read-only is of the root alone: /dev, /dev/shm, volumes and tmpf
   assert.match(stdout, /^\/ no\n\/tmp no\n\/etc no\n\/dev\/shm yes\n\/v yes\n\/t yes\n[1-9]/);
   assert.notEqual((await run(box, "plain", "touch /v/y", ["-v", "v1:/v:ro"])).code, 0);
 }, { skip });
+
+asBoth("a run that is explained makes no volume", async (box) => {
+  await load(box, "plain", [[]], { Volumes: { "/image": {} } });
+  const words = ["-v", "vol:/vol", "-v", "/own", "localhost/plain", "true"];
+  const { stdout } = await box.succeed(["run", "--rm", "--network", "none", "--explain", ...words]);
+  for (const place of ["/vol", "/own", "/image"]) assert.ok(stdout.includes(`mount at ${place} `), place);
+  assert.match(stdout, /volumes\/vol\/_data/);
+  assert.doesNotMatch(stdout, /make file \/(vol|own|image)/);
+  assert.equal(existsSync(join(box.store, "volumes")), false);
+}, { skip });
+
+asBoth("kill -9 while a volume is filled leaves it to be filled by the next", async (box) => {
+  const files = Array.from({ length: 400 }, (_, index) => ({ name: `d/${index}`, content: "x".repeat(20_000) }));
+  await load(box, "many", [[{ name: "d", type: "directory" }, ...files]]);
+  await output(box, "many", "true");
+  for (let round = 0; round < 4; round++) {
+    const words = ["run", "--rm", "--network", "none", "-v", "vol:/d", "localhost/many", "true"];
+    const kill = `"$@" & pid=$!; sleep 0.0${3 * round + 2}; kill -KILL $pid 2>/dev/null; wait $pid; true`;
+    await box.run(["sh", "-c", kill, "sh", DUGOUT, ...words], { timeoutMs: 20_000 });
+  }
+  assert.equal(await output(box, "many", "ls /d | wc -l; cat /d/* | wc -c", ["-v", "vol:/d"]), "400\n8000000\n");
+  const names = readdirSync(join(box.store, "volumes/vol")).sort();
+  assert.deepEqual(names, ["_data", "filled", "lock", "volume.json"]);
+}, { skip });

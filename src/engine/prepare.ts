@@ -204,6 +204,8 @@ export function prepareContainer(input: PrepareInput): Prepared {
       guardTerminal: input.guardTerminal,
     })
   );
+  // of one that is only explained nothing is there yet
+  const volumes = new Set(input.mounts.flatMap((mount) => mount.kind === "volume" ? [mount.source] : []));
   const setup: ContainerSetup = {
     spec,
     rootfs: root.rootfs,
@@ -220,7 +222,7 @@ export function prepareContainer(input: PrepareInput): Prepared {
     lockedFlags: (source) => lockedFlags(statFileSystem(source).flags),
     // what is not there yet are files that the engine writes before the start
     maskKind,
-    sourceKind,
+    sourceKind: (source) => volumes.has(source) ? "directory" : sourceKind(source),
   };
   return { spec, setup, tape: refusing(() => planContainer(setup)), user, files };
 }

@@ -19,7 +19,7 @@ import { AT_FDCWD } from "#linux/file.ts";
 import { randomHex } from "#linux/random.ts";
 import { RENAME_NOREPLACE, renameName } from "#linux/tree.ts";
 import { DugoutError } from "#oci/error.ts";
-import { isJsonObject, type JsonValue, parseJson } from "#oci/json.ts";
+import { isJsonObject, type JsonObject, type JsonValue, parseJson } from "#oci/json.ts";
 import { quote } from "#oci/text.ts";
 import { fromText } from "#tar/bytes.ts";
 import { listDirectory } from "./content.ts";
@@ -29,6 +29,7 @@ import { findMark, formatMark, markState, ownMark } from "./owner_mark.ts";
 import { ensurePrivateDir, errorCode } from "./private_dir.ts";
 import { removePath } from "./remove_tree.ts";
 import { treeError } from "./tree_error.ts";
+import { syncDirectory, writeFileWhole } from "./write_file_whole.ts";
 
 /** A volume. */
 export interface Volume {
@@ -99,7 +100,9 @@ export function makeVolume(volumes: string, spec: VolumeSpec): { volume: Volume;
       labels: Object.fromEntries(spec.labels),
       options: Object.fromEntries(spec.options),
     };
-    writeFileSync(join(temporary, "volume.json"), JSON.stringify(record), { mode: 0o600 });
+    // one without a name need not outlive a power cut
+    const write = spec.name === undefined ? writeSoon : writeFileWhole;
+    write(join(temporary, "volume.json"), JSON.stringify(record));
     if (!putInPlace(temporary, path)) {
       removePath(temporary);
       const other = readVolume(volumes, name);
@@ -110,7 +113,12 @@ export function makeVolume(volumes: string, spec: VolumeSpec): { volume: Volume;
     removePath(temporary);
     throw error;
   }
+  if (spec.name !== undefined) syncDirectory(volumes);
   return { volume: readVolume(volumes, name)!, isNew: true };
+}
+
+function writeSoon(path: string, text: string): void {
+  writeFileSync(path, text, { mode: 0o600 });
 }
 
 function checkSame(there: Volume, { options }: VolumeSpec): Volume {
@@ -153,8 +161,7 @@ export function readVolume(volumes: string, name: string): Volume | undefined {
     if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw damaged(name, "it has no volume.json");
     return undefined;
   }
-  const record = parseJson(bytes, `the volume ${quote(name)}`, { maxBytes: MAX_VOLUME_JSON_BYTES });
-  if (!isJsonObject(record)) throw damaged(name, "its volume.json is no object");
+  const record = parseRecord(name, bytes);
   const created = record["created"];
   return {
     name,
@@ -167,6 +174,17 @@ export function readVolume(volumes: string, name: string): Volume | undefined {
   };
 }
 
+function parseRecord(name: string, bytes: Uint8Array): JsonObject {
+  let record: JsonValue;
+  try {
+    record = parseJson(bytes, `the volume ${quote(name)}`, { maxBytes: MAX_VOLUME_JSON_BYTES });
+  } catch (error) {
+    throw damaged(name, (error as Error).message);
+  }
+  if (!isJsonObject(record)) throw damaged(name, "its volume.json is no object");
+  return record;
+}
+
 function readTexts(value: JsonValue | undefined): Map<string, string> {
   const texts = new Map<string, string>();
   if (value === undefined || !isJsonObject(value)) return texts;
@@ -176,7 +194,7 @@ function readTexts(value: JsonValue | undefined): Map<string, string> {
 
 function damaged(name: string, why: string): DugoutError {
   return new DugoutError("VOLUME_DAMAGED", `Cannot use the volume ${quote(name)}: ${why}`, {
-    hint: `'dugout volume rm -f ${name}' removes it with all that is in it`,
+    hint: `write "{}" into the file volume.json in its directory, or remove it: 'dugout volume rm ${name}'`,
   });
 }
 

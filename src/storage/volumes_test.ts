@@ -69,6 +69,10 @@ test("names that are none are refused, and what is no volume is not listed", () 
   assert.deepEqual(found.map(({ name }) => name), ["good"]);
   assert.ok(damaged.includes("broken") && damaged.includes("odd"));
   assert.throws(() => makeVolume(volumes, spec("broken")), { code: "VOLUME_DAMAGED" });
+  assert.throws(() => readVolume(volumes, "odd"), { code: "VOLUME_DAMAGED" });
+  // as the error advises
+  writeFileSync(join(volumes, "broken/volume.json"), "{}");
+  assert.equal(makeVolume(volumes, spec("broken")).isNew, false);
 });
 
 test("a volume that is removed is out of sight at once, and the rest of a removal is found when its process is gone", () => {
