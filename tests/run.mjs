@@ -226,6 +226,7 @@ async function main(wanted) {
         `${count(outcome)} ${outcome}`
       ).join(", ");
       console.log(`${count("failed") > 0 ? "FAIL" : "ok  "} ${job.name}: ${sums} (${(played.ms / 1000).toFixed(1)} s)`);
+      for (const { name, outcome } of cases) if (outcome === "failed") console.log(`       ${name}`);
     }
   }
   await Promise.all(Array.from({ length: JOBS_AT_ONCE }, work));
