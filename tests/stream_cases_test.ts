@@ -1,6 +1,6 @@
 /** Streams, terminals and signals that broke other engines (cases.md, section 7), as both kinds of user. */
 import assert from "node:assert/strict";
-import { existsSync, readdirSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { asBoth, DUGOUT, needs, needsRegistry, REGISTRY, type Result, type Sandbox, withTerminal } from "./harness.ts";
 
@@ -208,3 +208,50 @@ asBoth("C-135 a reader that stops reading does not hurt, and one that goes away 
   assert.equal((await script(box, "$run $IMAGE yes | head -n 2")).stdout, "y\ny\n");
   assert.equal(await output(box, "$run $IMAGE sh -c 'yes | head -c 3000000' | (sleep 0.5; wc -c)"), "3000000\n");
 }, { skip });
+
+const STI = `import fcntl,os,sys
+done=[]
+for fd in (0,1,2):
+    for request,arg in ((0x5412,b"x"),(0x100005412,b"y"),(0x541c,b"\\x02")):
+        try:
+            fcntl.ioctl(fd,request if request<1<<31 else request-(1<<64) if request>=1<<63 else request,arg)
+            done.append((fd,hex(request)))
+        except (OSError,OverflowError): pass
+for fd in (1,2):
+    try:
+        os.set_blocking(fd,False)
+        r=os.open("/proc/self/fd/%d"%fd,os.O_RDONLY|os.O_NONBLOCK|os.O_NOCTTY)
+        done.append(("reads",fd)) if os.isatty(r) else None
+    except OSError: pass
+try:
+    os.open("/dev/tty",os.O_RDWR); done.append("tty")
+except OSError: pass
+print("typed",done)`;
+
+asBoth(
+  "A-025 A-026 nothing in a container types into the caller's terminal or reads from one that it may write to",
+  async (box) => {
+    writeFileSync(join(box.home, "sti.py"), STI);
+    chmodSync(join(box.home, "sti.py"), 0o644);
+    await withTerminal(box, async (terminal) => {
+      for (
+        const flags of [
+          "",
+          "-i",
+          "--security-opt seccomp=unconfined",
+          "-i --security-opt seccomp=unconfined",
+          "-i --init",
+        ]
+      ) {
+        await terminal.type(
+          `clear; ${DUGOUT} run --rm ${flags} --network none --rootfs /:O /usr/bin/python3 ${box.home}/sti.py; echo "end$?"`,
+        );
+        const screen = await terminal.waitFor(/end\d+\n/);
+        assert.match(screen, /^typed \[\]$/m, flags);
+      }
+      await terminal.type("");
+      assert.doesNotMatch(await terminal.screen(), /[xy]\n.*not found/);
+    });
+  },
+  { skip: needs("tmux", "python3") },
+);

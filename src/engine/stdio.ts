@@ -5,19 +5,7 @@
  * @module
  */
 import { type Fd, tryCall } from "#linux/call.ts";
-import {
-  AT_FDCWD,
-  close,
-  makePipe,
-  O_NOCTTY,
-  O_RDONLY,
-  O_RDWR,
-  O_WRONLY,
-  openAt,
-  S_IFIFO,
-  S_IFMT,
-  S_IFREG,
-} from "#linux/file.ts";
+import { AT_FDCWD, close, makePipe, O_RDWR, openAt, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK } from "#linux/file.ts";
 import { type FileStat, statName } from "#linux/stat.ts";
 import { isTerminal } from "#linux/terminal.ts";
 import { FIRST_RELAY_FD, type Relay } from "#runtime/setup.ts";
@@ -34,7 +22,7 @@ export interface StdioFds {
   readonly stdio: [Fd, Fd, Fd];
   readonly relays: readonly Relay[];
   readonly relayFds: readonly { child: number; ours: Fd }[];
-  /** Whether a terminal of the caller's is among them. */
+  /** Whether a terminal of the caller's is behind one of them. */
   readonly hasTerminal: boolean;
   /** Closes what was opened here, once; the caller's own stay. */
   close(): void;
@@ -62,9 +50,13 @@ export function openStdio(sources: StreamSources, uid: number): StdioFds {
   const openAgain = (source: Fd | undefined, output: boolean): Fd => {
     const stat = source === undefined ? undefined : statOpen(source);
     if (source === undefined || stat === undefined) return keep(openAt(AT_FDCWD, "/dev/null", O_RDWR));
-    if (isType(stat, S_IFREG) || (isType(stat, S_IFIFO) && stat.uid !== process.geteuid!())) {
-      // a file could be opened again by the container with more rights than this descriptor has (A-025); a pipe of
-      // somebody else's (sudo -u) could not be opened again at all (C-076)
+    const terminal = isTerminal(source);
+    hasTerminal ||= terminal;
+    const foreign = isType(stat, S_IFIFO) && stat.uid !== process.geteuid!();
+    if (terminal || foreign || isType(stat, S_IFREG) || isType(stat, S_IFSOCK)) {
+      // a file or a terminal could be opened again by the container with more rights than this descriptor has: who writes
+      // to a terminal could read what is typed there (A-025), or type (A-026); a socket, or a pipe of somebody else's
+      // (sudo -u), could not be opened again at all (C-076)
       const pipe = makePipe();
       openToAll(pipe.write);
       keep(pipe.read);
@@ -72,15 +64,6 @@ export function openStdio(sources: StreamSources, uid: number): StdioFds {
       const [from, to] = output ? [number(pipe.read), number(source)] : [number(source), number(pipe.write)];
       relays.push({ from, to, output });
       return output ? pipe.write : pipe.read;
-    }
-    if (isTerminal(source)) {
-      hasTerminal = true;
-      // one direction only: who writes to a terminal is not to read what is typed there (A-025)
-      try {
-        return keep(openAt(AT_FDCWD, `/proc/self/fd/${source}`, (output ? O_WRONLY : O_RDONLY) | O_NOCTTY));
-      } catch {
-        return source;
-      }
     }
     if (uid !== 0 && isType(stat, S_IFIFO)) openToAll(source);
     return source;
@@ -102,7 +85,7 @@ export function openStdio(sources: StreamSources, uid: number): StdioFds {
 function sameFile(a: Fd | undefined, b: Fd | undefined): boolean {
   if (a === undefined || b === undefined) return false;
   const [one, other] = [statOpen(a), statOpen(b)];
-  return one !== undefined && other !== undefined && isType(one, S_IFREG) && one.key === other.key;
+  return one !== undefined && other !== undefined && !isType(one, S_IFIFO) && one.key === other.key;
 }
 
 /** What is open there; undefined where the caller has closed it. Node's fstat under Deno knows only what Deno has opened. */
