@@ -259,3 +259,20 @@ asBoth("ten removals of one container at once remove it once", async (box) => {
   for (const { code, stderr } of results) assert.equal(code, 0, stderr);
   assert.deepEqual(readdirSync(join(box.store, "containers")), ["names"]);
 }, { skip });
+
+asBoth("A-051 A-087 what a container is called and labelled and runs plays no tricks in lists", async (box) => {
+  const labels = ["--label", "__proto__=x", "--label", "constructor=y", "--label", "esc=\x1b[31m\u202e\n"];
+  await run(box, ["--name", "tricks", ...labels], "echo", "\x1b[2J\r\n\u202eevil");
+  const { stdout } = await box.succeed(["ps", "-a", "--no-trunc", "--format", "table {{.Command}} {{.Labels}}"]);
+  assert.match(stdout, /^[ -~\n]*$/);
+  assert.equal(stdout.split("\n").length, 3);
+  const inspected = (await box.succeed(["inspect", "tricks"])).stdout;
+  assert.match(inspected, /^[ -~\n]*$/);
+  const [object] = JSON.parse(inspected);
+  assert.deepEqual(Object.entries(object.Config.Labels).sort(), [
+    ["__proto__", "x"],
+    ["constructor", "y"],
+    ["esc", "\x1b[31m\u202e\n"],
+  ]);
+  assert.deepEqual(await lines(box, "ps", "-aq", "--filter", "label=toString"), []);
+}, { skip });

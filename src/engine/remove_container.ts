@@ -24,6 +24,8 @@ export interface RemoveContainerOptions {
 
 /** So long a container has to end after SIGKILL: only the kernel can hold it up. */
 const KILL_MS = 10_000;
+/** So long the command that runs a container with --rm has to remove it. */
+const OWNER_MS = 3000;
 
 /**
  * Removes a container and all that it has on disk.
@@ -89,11 +91,5 @@ async function makeSureItEnded(
 
 /** The command that runs a container with --rm removes it; if it does not, we do. */
 async function waitForOwner(engine: Engine, record: ContainerRecord): Promise<"ended" | "removed"> {
-  const OWNER_MS = 3000;
-  const stopMs = performance.now() + OWNER_MS;
-  while (performance.now() < stopMs && isOwnerAlive(record)) {
-    if (await waitForEnd(engine, record, 0) === undefined) return "removed";
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  return await waitForEnd(engine, record, 0) === undefined ? "removed" : "ended";
+  return await waitForEnd(engine, record, OWNER_MS, "removed") === undefined ? "removed" : "ended";
 }

@@ -13,7 +13,7 @@ import type { ContainerRecord } from "./container_record.ts";
 import { type Container, type ContainerStatus, readStatus } from "./containers.ts";
 import type { Engine } from "./engine.ts";
 import { type ContainerState, readStartTime } from "./state.ts";
-import { whereabouts } from "./whereabouts.ts";
+import { isOwnerAlive, whereabouts } from "./whereabouts.ts";
 
 /**
  * Sends a signal to a container's first process: by a descriptor that refers to it and no other.
@@ -46,12 +46,14 @@ const LOOK_MS = 250;
 /**
  * Waits for a container's end: the monitor's record of it, or that all is gone.
  * @param limitMs How long; undefined: without end.
+ * @param until Or until the command that runs it has removed it, as long as that command lives.
  * @returns What has become of it: still `running` when the time was over; undefined when it was removed.
  */
 export async function waitForEnd(
   engine: Engine,
   record: ContainerRecord,
   limitMs: number | undefined,
+  until: "ended" | "removed" = "ended",
 ): Promise<ContainerStatus | undefined> {
   const stopMs = limitMs === undefined ? Infinity : performance.now() + limitMs;
   const directory = join(engine.runRoot, "containers", record.id);
@@ -72,7 +74,8 @@ export async function waitForEnd(
     });
     try {
       const status = lookAgain(engine, record, here);
-      if (status === undefined || status.kind === "exited" || status.kind === "elsewhere") return status;
+      if (status === undefined || status.kind === "elsewhere") return status;
+      if (status.kind === "exited" && (until === "ended" || !isOwnerAlive(record))) return status;
       if (performance.now() >= stopMs) return status;
       await change;
     } finally {
