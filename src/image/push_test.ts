@@ -354,3 +354,33 @@ test("C-044 A-018 pull, push, login, search and tags have one policy for plain H
     await listening.close();
   }
 });
+
+test("A-022 a push goes where the configuration leads the name, never to a mirror, and to no blocked place", async () => {
+  using made = makeTestStore();
+  const { store } = made;
+  const [own, mirror] = [makePushServer(), makePushServer()];
+  const [at, beside] = [await startServer(own.script), await startServer(mirror.script)];
+  const home = mkdtempSync(join(tmpdir(), "dugout-push-"));
+  mkdirSync(join(home, "etc"));
+  writeFileSync(
+    join(home, "etc/registries.conf"),
+    `[[registry]]\nprefix = "docker.io"\nlocation = "${at.host}"\n[[registry.mirror]]\nlocation = "${beside.host}"\n` +
+      `[[registry]]\nprefix = "blocked.test"\nblocked = true\n`,
+  );
+  try {
+    using access = await openRegistryAccess({ env: {}, home, systemDir: join(home, "etc") });
+    const { target } = await addTestImage(store, "app:1");
+    await addTestImage(store, "blocked.test/app:1");
+    await pushImage({ store, access }, { name: "app:1" });
+    assert.equal(hashBytes(own.manifests.get("library/app 1")!.bytes), target.digest);
+    assert.deepEqual(beside.log, []);
+    await assert.rejects(
+      () => pushImage({ store, access }, { name: "blocked.test/app:1" }),
+      (error) => hasCode(error, "BLOCKED"),
+    );
+  } finally {
+    await at.close();
+    await beside.close();
+    rmSync(home, { recursive: true, force: true });
+  }
+});
