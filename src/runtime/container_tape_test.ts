@@ -1,5 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
+import { ENOSYS } from "#linux/errno_values.ts";
 import type { IdMap } from "#linux/idmap.ts";
 import type { MountSpec, NamespaceType, RuntimeSpec } from "#oci/runtime_spec.ts";
 import { kindsOf } from "#tape/calls.ts";
@@ -7,6 +8,7 @@ import { encodeTape } from "#tape/encode.ts";
 import { OPERATIONS } from "#tape/layout.ts";
 import { printTape } from "#tape/print.ts";
 import { findUnsetResults } from "#tape/unset.ts";
+import { expectGolden } from "../../tests/support/golden.ts";
 import { planContainer } from "./container.ts";
 import type { ContainerSetup } from "./setup.ts";
 
@@ -157,4 +159,36 @@ test("A-030 a part of a volume is found beneath it by the kernel, and an image i
   const overlay = steps.find(({ call, args }) => call === "mount" && args[1] === "/c/image-0");
   assert.equal(overlay?.args[4], "lowerdir=/proc/self/fd/100:/proc/self/fd/101,userxattr");
   assert.ok(steps.some(({ call, args }) => call === "umount2" && args[0] === "/c/image-0"));
+});
+
+/** What people read with --explain: each reviewed when it changes (UPDATE_GOLDEN=1). */
+const GOLDEN = { "plain": "run.txt", "one id": "run-single-id.txt", "terminal and init": "run-terminal-init.txt" };
+
+for (const [name, file] of Object.entries(GOLDEN)) {
+  test(`the tape of a container (${name}) is the one that was reviewed`, () => {
+    expectGolden(`tapes/${file}`, printTape(planContainer(SETUPS[name]!)).join("\n"));
+  });
+}
+
+/** Calls that restrict a container. Their failure must end the start. */
+const RESTRICTIONS = new Set([
+  ..."capset prctl seccomp prlimit64 setgroups setresuid setresgid unshare setns mount_setattr pivot_root umount2"
+    .split(" "),
+  ..."landlock_create_ruleset landlock_restrict_self umask setsid fcntl getcwd chdir sethostname ioctl".split(" "),
+]);
+
+test("A-045 a restriction that fails ends the start, and only what is missing is passed over", () => {
+  for (const setup of [...Object.values(SETUPS), { ...SETUP, filterHidesKeys: false }]) {
+    const { steps } = planContainer(setup);
+    for (const { call, label, object, ignore, jump } of steps) {
+      const name = `${label} ${object}`;
+      const bears = ignore || jump?.when === "error";
+      const cleansUp = call === "umount2" && object === "/c/merged";
+      if (RESTRICTIONS.has(call) && !cleansUp) assert.ok(!bears, name);
+      if (/^(?:mask|open in the container|make )/.test(label)) {
+        assert.ok(!ignore && (jump?.when !== "error" || jump.only !== undefined), name);
+      }
+      if (call === "keyctl" && !setup.filterHidesKeys) assert.equal(jump?.only, ENOSYS);
+    }
+  }
 });
