@@ -23,6 +23,10 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     const global = await readGlobalOptions(scanned);
     rules.debug = global.debug;
     const [word, ...rest] = scanned.operands;
+    if (word === "run" && !scanned.wantsHelp) {
+      const exitCode = await runAgain(rest, global);
+      if (exitCode !== undefined) return exitCode;
+    }
     const invocation = word === "run" && !scanned.wantsHelp
       ? await scanRun(rest, global)
       : await (await import("./commander.ts")).dispatch(scanned, global);
@@ -33,6 +37,13 @@ export async function runCli(argv: readonly string[]): Promise<number> {
   } catch (error) {
     return (await import("./report.ts")).reportError(error, rules);
   }
+}
+
+/** `run` of a command line that was run before. @returns undefined where it has to be read, and planned. */
+async function runAgain(words: readonly string[], global: GlobalOptions): Promise<number | undefined> {
+  const again = await import("#engine/run_again.ts");
+  const warn = async (message: string) => (await import("./context.ts")).warn(global, message);
+  return await again.runAgain({ options: global, words, warn });
 }
 
 /** `run` without commander: its declaration, and the scanner that all commands share. */

@@ -17,6 +17,8 @@ export interface Invocation {
   /** The name it was called by: `image ls`. */
   calledAs: string;
   options: Options;
+  /** As they were typed behind the command's name. */
+  words: readonly string[];
   args: readonly string[];
   global: GlobalOptions;
 }

@@ -28,7 +28,7 @@ export function readInvocation(
       `usage: ${program} ${command.usage}; '${program} --help' tells more`,
     );
   }
-  return { command, calledAs, options, args: operands, global };
+  return { command, calledAs, options, words: argv, args: operands, global };
 }
 
 /** Docker's words for how many arguments a command takes. */

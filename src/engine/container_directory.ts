@@ -12,10 +12,14 @@
  */
 import * as fs from "node:fs";
 import { join } from "node:path";
+import type { Fd } from "#linux/call.ts";
+import { AT_FDCWD, AT_REMOVEDIR, close, O_DIRECTORY, O_NOFOLLOW, O_PATH } from "#linux/file.ts";
+import { openName, removeName, setModeOfName } from "#linux/tree.ts";
 import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
 import { errorCode } from "#storage/private_dir.ts";
 import { removePath } from "#storage/remove_tree.ts";
+import { fromText } from "#tar/bytes.ts";
 import { type ContainerId, makeContainerName } from "./container_id.ts";
 import { readBootId, readStartTime } from "./state.ts";
 
@@ -63,6 +67,13 @@ export function isStateOf(state: string, path: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Writes a file that the container gets to see. */
+export function writeContainerFile(path: string, text: string): void {
+  fs.writeFileSync(path, text);
+  // not by open: the caller's umask has no say in it (C-061)
+  fs.chmodSync(path, 0o644);
 }
 
 /** Writes the container's record: beside, then renamed. */
@@ -154,7 +165,10 @@ export function removeContainerDirectory(directory: ContainerDirectory, gone: st
     return true; // somebody else removes it
   }
   try {
+    removeUsual(directory.state, USUAL_STATE);
     removePath(directory.state);
+    removeUsual(join(gone, "work"), USUAL_WORK);
+    removeUsual(gone, USUAL);
     removePath(gone);
     return true;
   } catch (error) {
@@ -162,4 +176,37 @@ export function removeContainerDirectory(directory: ContainerDirectory, gone: st
     if (code === "EACCES" || code === "EPERM") return false;
     throw error;
   }
+}
+
+/** What a directory has in it that was made by us or by overlayfs, in the order in which it can be removed. */
+interface UsualThings {
+  readonly files: readonly string[];
+  /** Those that overlayfs makes with mode 0, outermost first. */
+  readonly closed: readonly string[];
+  readonly directories: readonly string[];
+}
+
+const USUAL_STATE: UsualThings = { files: ["state.json", "exit", "store"], closed: [], directories: [] };
+const USUAL_WORK: UsualThings = {
+  files: ["work/incompat/volatile/dirty"],
+  closed: ["work", "work/incompat", "work/incompat/volatile"],
+  directories: ["work/incompat/volatile", "work/incompat", "work"],
+};
+const USUAL: UsualThings = {
+  files: ["config.json", "hosts", "hostname", "resolv.conf"],
+  closed: [],
+  directories: ["work", "merged", "upper"],
+};
+
+/**
+ * Removes the usual things with one call each and no look at what there is: that takes a third of the time, and mostly
+ * nothing is left. None of it is in the container's hands but the upper directory, which goes only when it is empty.
+ */
+function removeUsual(path: string, { files, closed, directories }: UsualThings): void {
+  const dir = openName(AT_FDCWD, fromText(path), O_PATH | O_DIRECTORY | O_NOFOLLOW);
+  if (dir < 0) return;
+  for (const name of closed) setModeOfName(dir as Fd, name, 0o700);
+  for (const name of files) removeName(dir as Fd, name);
+  for (const name of directories) removeName(dir as Fd, name, AT_REMOVEDIR);
+  close(dir as Fd);
 }

@@ -7,8 +7,8 @@
 import { readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isJsonObject, parseJson } from "#oci/json.ts";
-import { EXIT_RECORD } from "#runtime/monitor_steps.ts";
 import { exitCodeOf } from "#runtime/launch_container.ts";
+import { EXIT_RECORD } from "#runtime/setup.ts";
 
 /** An end. Times in milliseconds since 1970. */
 export interface ContainerEnd {

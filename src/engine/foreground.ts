@@ -25,6 +25,9 @@ export interface ForegroundOptions {
   readonly signals: HeldSignals | undefined;
 }
 
+/** How long signals may have to wait to be passed on, for the sake of containers that are over in a moment. */
+const QUICK_MS = 5;
+
 /** Signals that are not passed on: they cannot be caught, or concern this process alone. */
 const NOT_PASSED_ON = new Set([
   "SIGKILL",
@@ -60,7 +63,7 @@ export async function followForeground(running: Running, options: ForegroundOpti
   if (running.pidfd !== undefined) options.signals?.passTo(running.pidfd);
   const terminal = running.terminal === undefined ? undefined : relayTerminal(running.terminal, options.interactive);
   try {
-    const status = await running.wait();
+    const status = await running.wait(terminal === undefined ? QUICK_MS : 0);
     if (status === undefined && running.pidfd !== undefined) await waitForEnd(running.pidfd);
     await terminal?.drained;
     return status;

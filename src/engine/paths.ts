@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { lstatSync, mkdirSync } from "node:fs";
+import { lstatSync, mkdirSync, type Stats } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { ST_NOEXEC, statFileSystem } from "#linux/statfs.ts";
 import { findAccount } from "#linux/account.ts";
@@ -77,20 +77,7 @@ function isOurs(path: string, uid: number): boolean {
  * (A-088): what somebody else made first is neither followed nor removed.
  */
 function makePrivate(path: string): string {
-  try {
-    mkdirSync(path, { mode: 0o700 });
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === "ENOENT") {
-      mkdirSync(path, { mode: 0o700, recursive: true });
-    } else if (code !== "EEXIST") {
-      throw new DugoutError("RUN_ROOT_FAILED", `Cannot make the runtime directory ${quote(path)}: ${code}`, {
-        hint: "name another one with --run",
-        cause: error,
-      });
-    }
-  }
-  const stat = lstatSync(path);
+  const stat = lstatSync(path, { throwIfNoEntry: false }) ?? makeDirectory(path);
   const uid = process.geteuid!();
   const problem = !stat.isDirectory()
     ? "it is no directory"
@@ -105,6 +92,24 @@ function makePrivate(path: string): string {
     });
   }
   return path;
+}
+
+/** Makes a directory of mode 0700, or leaves to its maker the one that has just been made there. */
+function makeDirectory(path: string): Stats {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === "ENOENT") {
+      mkdirSync(path, { mode: 0o700, recursive: true });
+    } else if (code !== "EEXIST") {
+      throw new DugoutError("RUN_ROOT_FAILED", `Cannot make the runtime directory ${quote(path)}: ${code}`, {
+        hint: "name another one with --run",
+        cause: error,
+      });
+    }
+  }
+  return lstatSync(path);
 }
 
 /** Whether programs may be executed on the file system of a path: not where it is mounted noexec (C-068). */

@@ -19,7 +19,11 @@ export function allIdsMap(engine: Engine): IdMap {
  */
 export async function discardContainer(engine: Engine, directory: ContainerDirectory): Promise<void> {
   const gone = gonePath(directory);
-  if (removeContainerDirectory(directory, gone)) return;
+  if (!removeContainerDirectory(directory, gone)) await removeGone(engine, gone);
+}
+
+/** Removes what is left at a {@linkcode gonePath} by a worker. */
+export async function removeGone(engine: Engine, gone: string): Promise<void> {
   await runInWorker(allIdsMap(engine), { kind: "removeTree", path: gone });
 }
 

@@ -4,7 +4,6 @@
  * @module
  */
 import * as fs from "node:fs";
-import { join } from "node:path";
 import type { Fd } from "#linux/call.ts";
 import { AT_FDCWD, close, O_DIRECTORY, O_RDONLY, openAt } from "#linux/file.ts";
 import { type IdMap, mapText } from "#linux/idmap.ts";
@@ -12,7 +11,6 @@ import { readTerminalSize } from "#linux/terminal.ts";
 import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
 import type { RunOptions, RunRequest } from "#docker/run_request.ts";
-import { EXIT_RECORD } from "#runtime/monitor_steps.ts";
 import { exitCodeOf, lostMonitorError, type Running } from "#runtime/launch_container.ts";
 import { startContainer } from "#runtime/start.ts";
 import { holdUserNamespace } from "#runtime/user_namespace.ts";
@@ -25,16 +23,20 @@ import {
   containerDirectory,
   makeContainerDirectory,
   takeName,
+  writeContainerFile,
   writeRecord,
 } from "./container_directory.ts";
 import { makeRecord, readRecord, type RecordedMount, type RecordInput, recordMounts } from "./container_record.ts";
 import { writeEnd } from "./container_end.ts";
 import type { Engine } from "./engine.ts";
-import { followForeground, type ForegroundOptions, type HeldSignals, holdSignals } from "./foreground.ts";
+import { followRun } from "./follow_run.ts";
+import { type ForegroundOptions, type HeldSignals, holdSignals } from "./foreground.ts";
 import { makeTreeDirectories } from "./host_tree.ts";
 import { copyLayers } from "./layers.ts";
 import { isNoexec } from "./paths.ts";
 import { checkNetwork, chooseUser, earlyMap, prepareContainer, type Prepared, type RootSource } from "./prepare.ts";
+import type { PlanKey } from "./plan_key.ts";
+import { isRememberable, rememberPlan } from "./remember_plan.ts";
 import { discardContainer, forgetContainer, ownVolumes } from "./remove.ts";
 import { openRoot } from "./root.ts";
 import { readBootId, readStartTime, writeState } from "./state.ts";
@@ -53,6 +55,8 @@ export interface RunInput {
   readonly fetchImage?: (text: string) => Promise<void>;
   /** Gets the planned tape and gives the one to play: how a step is made to fail, or a tape to be looked at. */
   readonly transformTape?: (tape: Tape) => Tape;
+  /** The words of a command line that say all that is asked for: the plan is remembered for them. */
+  readonly words?: readonly string[] | undefined;
   /** Called when the container's program runs. */
   readonly started?: (container: StartedContainer) => void;
 }
@@ -88,6 +92,8 @@ interface Started {
   readonly startedMs: number;
   /** Volumes that go with the container. */
   readonly volumes: readonly string[];
+  /** Keeps the plan for the next time; undefined where it cannot be kept. */
+  readonly remember: (() => void) | undefined;
 }
 
 async function planRun({ engine, request, options, fetchImage }: RunInput): Promise<Plan> {
@@ -128,14 +134,15 @@ export async function explainRun(input: RunInput): Promise<Prepared> {
  */
 export async function runContainer(input: RunInput): Promise<RunResult> {
   const { engine, options } = input;
-  const { plan: { directory }, name, running, signals, startedMs, volumes } = await startRun(input);
+  const { plan: { directory }, name, running, signals, startedMs, volumes, remember } = await startRun(input);
   const follow: ForegroundOptions = {
     interactive: options.interactive && options.tty,
     signals,
   };
-  // what killed commands left is looked for while there is nothing else to do
-  const sweep = setTimeout(() => void sweepQuietly(engine), SWEEP_AFTER_MS);
-  const status = await followForeground(running, follow).finally(() => clearTimeout(sweep)) ?? readStatus(directory);
+  const end = followRun(running, directory, follow, () => engine);
+  // signals are passed on already, and the container runs beside us
+  remember?.();
+  const status = await end;
   if (options.rm) {
     await discardContainer(engine, directory);
     await forgetContainer(engine, { id: directory.id, name }, volumes);
@@ -154,41 +161,32 @@ function noteEnd({ path }: ContainerDirectory, status: number | undefined, start
   }
 }
 
-/** The wait status that the monitor left on disk, where it could not tell it. */
-function readStatus(directory: ContainerDirectory): number | undefined {
-  try {
-    const bytes = fs.readFileSync(join(directory.state, EXIT_RECORD));
-    return bytes.length === 4 ? bytes.readInt32LE(0) : undefined;
-  } catch {
-    return undefined;
-  }
-}
+const NO_NETWORK_YET =
+  "this version has no network of its own yet: the container shares this machine's (say --network host or none to choose)";
 
-const SWEEP_AFTER_MS = 500;
-
-async function sweepQuietly(engine: Engine): Promise<void> {
-  try {
-    await (await import("./sweep.ts")).sweepContainers(engine);
-  } catch {
-    // not this container's affair
-  }
+/** What the plan is remembered under; undefined where it is not to be, or has just changed. */
+async function makeKey({ engine, words, transformTape }: RunInput): Promise<PlanKey | undefined> {
+  if (words === undefined || transformTape !== undefined) return undefined;
+  const { makePlanKey, ownProgram } = await import("./plan_key.ts");
+  const program = ownProgram();
+  const key = program === undefined ? undefined : makePlanKey({ ...engine, words }, program);
+  return key?.isSettled ? key : undefined;
 }
 
 /** Plans a container, makes what it needs, and starts it. */
 async function startRun(input: RunInput): Promise<Started> {
   const { engine, request, options } = input;
   const wantedName = options.name === undefined ? undefined : checkContainerName(options.name);
+  // before anything is read that it is about
+  const key = await makeKey(input);
   // ids are mapped by programs of the system while we plan
   const early = earlyMap(engine, request);
   using held = early === undefined ? undefined : holdUserNamespace(early);
   const plan = await planRun(input);
   held?.mapIds();
   const { directory, user } = plan;
-  if (request.network.kind === "default") {
-    engine.warn(
-      "this version has no network of its own yet: the container shares this machine's (say --network host or none to choose)",
-    );
-  }
+  const notices = request.network.kind === "default" ? [NO_NETWORK_YET] : [];
+  notices.forEach(engine.warn);
   if (isNoexec(engine.dataRoot)) {
     throw new DugoutError(
       "STORE_NOEXEC",
@@ -206,6 +204,7 @@ async function startRun(input: RunInput): Promise<Started> {
   let running: Running;
   let volumes: readonly string[];
   let stdioFds: StdioFds | undefined;
+  let mounts: readonly OpenedMount[];
   let pidfile: Pidfile | undefined;
   let signals: HeldSignals | undefined;
   try {
@@ -219,14 +218,9 @@ async function startRun(input: RunInput): Promise<Started> {
     const stdio: StdioPlan = stdioFds === undefined
       ? { kind: "terminal" }
       : { kind: "inherit", relays: stdioFds.relays };
-    const opened = await openAndRecord(input, plan, name);
-    volumes = opened.anonymous;
-    const prepared = prepare(input, plan, opened.mounts, stdio, stdioFds?.hasTerminal ?? false, held?.path);
-    for (const { path, text } of prepared.files) {
-      fs.writeFileSync(path, text);
-      // not by open: the caller's umask has no say in it (C-061)
-      fs.chmodSync(path, 0o644);
-    }
+    ({ anonymous: volumes, mounts } = await openAndRecord(input, plan, name));
+    const prepared = prepare(input, plan, mounts, stdio, stdioFds?.hasTerminal ?? false, held?.path);
+    for (const { path, text } of prepared.files) writeContainerFile(path, text);
     pidfile = options.pidfile === undefined ? undefined : openPidfile(options.pidfile);
     const tape = input.transformTape?.(prepared.tape) ?? prepared.tape;
     held?.ready();
@@ -260,7 +254,40 @@ async function startRun(input: RunInput): Promise<Started> {
   pidfile?.write(running.pid);
   input.started?.({ id: directory.id, name, running });
 
-  return { plan, name, running, signals, startedMs, volumes };
+  const remember = key === undefined || stdioFds === undefined || !isRememberable(request, options, plan.root)
+    ? undefined
+    : keepPlan(input, plan, key, { name, notices, mounts, stdio: stdioFds });
+  return { plan, name, running, signals, startedMs, volumes, remember };
+}
+
+/** Plans once more, so that the tape makes its user namespace itself, and keeps that. */
+function keepPlan(
+  input: RunInput,
+  plan: Plan,
+  key: PlanKey,
+  { name, notices, mounts, stdio }: {
+    readonly name: string;
+    readonly notices: readonly string[];
+    readonly mounts: readonly OpenedMount[];
+    readonly stdio: StdioFds;
+  },
+): () => void {
+  const { relays, hasTerminal } = stdio;
+  const { request, options, streams: { stdin, stdout, stderr } } = input;
+  const { directory: { id }, root, map } = plan;
+  return () =>
+    rememberPlan(input.engine.runRoot, key, {
+      id,
+      request,
+      options,
+      rootMode: rootMode(root),
+      streams: [stdin, stdout, stderr].map((fd) => fd !== undefined),
+      relays,
+      hasTerminal,
+      record: makeRecord({ id, name, request, options, root, map, mounts: recordMounts(request.mounts) }),
+      notices,
+      prepared: prepare(input, plan, mounts, { kind: "inherit", relays }, hasTerminal),
+    });
 }
 
 /** Makes mounts ready and writes the record. From the record on the container is known to others. */

@@ -46,7 +46,7 @@ export function readStartTime(pid: number): string | undefined {
 }
 
 /** Writes a container's state: beside, then renamed. */
-export function writeState(engine: Engine, state: ContainerState): void {
+export function writeState(engine: Pick<Engine, "runRoot">, state: ContainerState): void {
   const directory = join(engine.runRoot, "containers", state.id);
   // it may have been swept away (C-058)
   fs.mkdirSync(directory, { recursive: true, mode: 0o700 });

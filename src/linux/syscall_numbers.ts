@@ -426,12 +426,26 @@ export const SYSCALLS: Readonly<Record<Arch, SyscallNumbers>> = {
   },
 };
 
+/** Numbers that were asked for. */
+const asked: Readonly<Record<Arch, Map<string, number>>> = { x86_64: new Map(), aarch64: new Map() };
+
 /**
- * The number of a call that must be there.
+ * The number of a call that must be there. It is looked for in the text: to read the whole table takes half a millisecond in
+ * a process that has just started.
  * @throws {RangeError} When the architecture has no such call: a mistake of ours, since callers name calls themselves.
  */
 export function syscallNumber(arch: Arch, name: string): number {
-  const number = SYSCALLS[arch].get(name);
-  if (number === undefined) throw new RangeError(`No system call "${name}" on ${arch}`);
+  let number = asked[arch].get(name);
+  if (number === undefined) {
+    number = findNumber(arch, name);
+    asked[arch].set(name, number);
+  }
   return number;
+}
+
+function findNumber(arch: Arch, name: string): number {
+  const start = TABLE.indexOf(`\n${name} `) + 1;
+  const word = TABLE.slice(start, TABLE.indexOf("\n", start)).split(" ")[arch === "x86_64" ? 1 : 2];
+  if (start === 0 || word === undefined || word === "-") throw new RangeError(`No system call "${name}" on ${arch}`);
+  return Number(word);
 }

@@ -19,7 +19,8 @@ import {
 import { findAccount } from "#linux/account.ts";
 import { DugoutError } from "#oci/error.ts";
 import { OsError } from "#linux/errno.ts";
-import { findIdMapPrograms, NEWUIDMAP_PATHS } from "./idmap_programs.ts";
+import { findIdMapPrograms } from "./idmap_programs.ts";
+import { identityKey } from "./identity_key.ts";
 import { playUserNamespace } from "./user_namespace.ts";
 
 /** The caller, and the subordinate ids that were found for them. */
@@ -41,25 +42,6 @@ export type UsernsMode =
   | { readonly kind: "default" }
   | { readonly kind: "keep-id"; readonly uid?: number; readonly gid?: number }
   | { readonly kind: "nomap" };
-
-/** What decides the identity; when none of it has changed, the remembered one holds. */
-function identityKey(): string {
-  const stamp = (path: string) => {
-    const stat = fs.statSync(path, { throwIfNoEntry: false });
-    return stat === undefined ? "-" : `${stat.mtimeMs}:${stat.size}:${stat.ino}`;
-  };
-  return JSON.stringify([
-    3,
-    process.getuid!(),
-    process.getgid!(),
-    process.getgroups!(),
-    stamp("/etc/subuid"),
-    stamp("/etc/subgid"),
-    stamp("/etc/nsswitch.conf"),
-    NEWUIDMAP_PATHS.map(stamp),
-    fs.readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(),
-  ]);
-}
 
 /**
  * The caller's identity. It is found by trying once, and remembered in the runtime directory until the machine boots

@@ -6,7 +6,7 @@
  */
 import { O_CLOEXEC, O_CREAT, O_TRUNC, O_WRONLY } from "#linux/file.ts";
 import { compute, operate, type Step, step } from "#tape/step.ts";
-import { type Relay, REPORT_FD, STATE_FD } from "./setup.ts";
+import { EXIT_RECORD, type Relay, REPORT_FD, STATE_FD } from "./setup.ts";
 import { ERROR_FD } from "./user_namespace.ts";
 import { place } from "./mount_steps.ts";
 
@@ -15,9 +15,6 @@ const SIGKILL = 9;
 const EXIT_LOST = 125;
 const SIG_BLOCK = 0;
 const SIG_SETMASK = 2;
-
-/** The name of the exit record in the container's state directory: the wait status of wait4(2), 4 bytes little-endian. */
-export const EXIT_RECORD = "exit";
 
 /** No signal ends the monitor but SIGKILL: a batch system signals every process of a job. */
 export function blockSignalsStep(): Step {

@@ -82,6 +82,8 @@ export const REPORT_FD = 7;
 export const CONSOLE_FD = 8;
 /** The directory in which the exit record is written. */
 export const STATE_FD = 9;
+/** The name of the exit record in the container's state directory: the wait status of wait4(2), 4 bytes little-endian. */
+export const EXIT_RECORD = "exit";
 export const FIRST_RELAY_FD = 10;
 
 /** Everything that decides the tape. */

@@ -18,7 +18,8 @@ const MAX_FILE_BYTES = 4 * 1024 * 1024;
 /** `dugout run` @returns The container's exit code. */
 export async function runRun(invocation: Invocation): Promise<number> {
   const { options, args, global } = invocation;
-  const read = readRun(options, args, createRunContext());
+  const context = createRunContext();
+  const read = readRun(options, args, context);
   const explains = hasSwitch(options, "explain");
   const format = textOption(options, "format");
   if (format !== undefined && !explains) {
@@ -34,6 +35,7 @@ export async function runRun(invocation: Invocation): Promise<number> {
     options: read.options,
     streams: chooseStreams(read),
     fetchImage: (name) => fetchImage(invocation, read, name),
+    words: context.isUsed() ? undefined : invocation.words,
   };
   if (explains) return await explain(input, format === "json");
   if (read.options.tty && read.options.interactive && !await isTerminal(0)) {
@@ -43,13 +45,21 @@ export async function runRun(invocation: Invocation): Promise<number> {
   return exitCode;
 }
 
-function createRunContext(): RunContext {
+/** What flags refer to, and whether one did: without, the words alone say what is asked for. */
+function createRunContext(): RunContext & { isUsed: () => boolean } {
+  let used = false;
+  const noting = <Args extends unknown[], Value>(look: (...args: Args) => Value) => (...args: Args): Value => {
+    used = true;
+    return look(...args);
+  };
   return {
-    makeAbsolute: (path) => resolve(path),
-    lookUp: (name) => process.env[name],
-    environment: () =>
-      Object.entries(process.env).flatMap(([name, value]) => value === undefined ? [] : [[name, value]]),
-    readFile: readSmallFile,
+    isUsed: () => used,
+    makeAbsolute: noting((path: string) => resolve(path)),
+    lookUp: noting((name: string) => process.env[name]),
+    environment: noting(() =>
+      Object.entries(process.env).flatMap(([name, value]) => value === undefined ? [] : [[name, value] as const])
+    ),
+    readFile: noting(readSmallFile),
   };
 }
 

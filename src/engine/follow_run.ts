@@ -1,0 +1,46 @@
+/**
+ * The time that a container runs in the foreground.
+ *
+ * @module
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Running } from "#runtime/launch_container.ts";
+import { EXIT_RECORD } from "#runtime/setup.ts";
+import type { ContainerDirectory } from "./container_directory.ts";
+import type { Engine } from "./engine.ts";
+import { followForeground, type ForegroundOptions } from "./foreground.ts";
+
+const SWEEP_AFTER_MS = 500;
+
+/**
+ * Follows a container to its end; what killed commands left is looked for while there is nothing else to do.
+ * @returns Its wait status, or undefined when nobody knows it: the monitor was killed.
+ */
+export async function followRun(
+  running: Running,
+  directory: ContainerDirectory,
+  options: ForegroundOptions,
+  openEngine: () => Engine | Promise<Engine>,
+): Promise<number | undefined> {
+  const sweep = setTimeout(() => void sweepQuietly(openEngine), SWEEP_AFTER_MS);
+  return await followForeground(running, options).finally(() => clearTimeout(sweep)) ?? readStatus(directory);
+}
+
+/** The wait status that the monitor left on disk, where it could not tell it. */
+function readStatus(directory: ContainerDirectory): number | undefined {
+  try {
+    const bytes = readFileSync(join(directory.state, EXIT_RECORD));
+    return bytes.length === 4 ? bytes.readInt32LE(0) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function sweepQuietly(openEngine: () => Engine | Promise<Engine>): Promise<void> {
+  try {
+    await (await import("./sweep.ts")).sweepContainers(await openEngine());
+  } catch {
+    // not this container's affair
+  }
+}

@@ -1,0 +1,102 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { forgetPlan, readPlan, type RememberedPlan, type StoredPlan, writePlan } from "./plan_file.ts";
+
+const PLAN: RememberedPlan = {
+  id: "ab".repeat(32),
+  holes: { whole: [3], short: [] },
+  errorFd: 4,
+  map: { uid: [{ inside: 0, outside: 1000, count: 1 }], gid: [{ inside: 0, outside: 1000, count: 1 }] },
+  uid: 0,
+  streams: [false, true, true],
+  relays: [{ from: 10, to: 11, output: true }],
+  hasTerminal: false,
+  rootMode: 0o755,
+  files: [{ name: "hosts", text: "127.0.0.1 héllo\n" }],
+  record: { labels: { "__proto__x": "y" } },
+  signalProxy: true,
+  notices: [],
+};
+const STORED: StoredPlan = { plan: PLAN, tape: new Uint8Array([0, 10, 255, 10, 0]) };
+const hashOf = (number: number) => number.toString(16).padStart(64, "0");
+
+function withRoot(work: (root: string) => void): void {
+  const root = mkdtempSync(join(tmpdir(), "dugout-plans-"));
+  try {
+    work(root);
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
+}
+
+test("a plan is read as it was written, for its user alone", () => {
+  withRoot((root) => {
+    assert.equal(readPlan(root, hashOf(1)), undefined);
+    writePlan(root, hashOf(1), STORED);
+    const { plan, tape } = readPlan(root, hashOf(1))!;
+    assert.deepEqual(plan, PLAN);
+    assert.deepEqual([...tape], [...STORED.tape]);
+    assert.equal(statSync(join(root, "plans")).mode & 0o777, 0o700);
+    assert.equal(statSync(join(root, "plans", hashOf(1))).mode & 0o777, 0o600);
+    forgetPlan(root, hashOf(1));
+    forgetPlan(root, hashOf(1));
+    assert.equal(readPlan(root, hashOf(1)), undefined);
+  });
+});
+
+test("a plan with any byte changed, cut short or too long is none", () => {
+  withRoot((root) => {
+    writePlan(root, hashOf(1), STORED);
+    const file = join(root, "plans", hashOf(1));
+    const whole = readFileSync(file);
+    for (let at = 0; at < whole.length; at += at < 70 || at > whole.length - 10 ? 1 : 17) {
+      const changed = Buffer.from(whole);
+      changed[at]! ^= 1;
+      writeFileSync(file, changed);
+      // the line's end behind the checksum says nothing
+      if (at !== 64) assert.equal(readPlan(root, hashOf(1)), undefined, `byte ${at}`);
+    }
+    for (const length of [0, 1, 63, 64, 65, whole.length - 1]) {
+      writeFileSync(file, whole.subarray(0, length));
+      assert.equal(readPlan(root, hashOf(1)), undefined, `${length} bytes`);
+    }
+    writeFileSync(file, Buffer.concat([whole, Buffer.alloc(1 << 20)]));
+    assert.equal(readPlan(root, hashOf(1)), undefined);
+  });
+});
+
+test("a plan that is too large is not kept, and the oldest give way", () => {
+  withRoot((root) => {
+    writePlan(root, hashOf(99), { plan: PLAN, tape: new Uint8Array(1 << 20) });
+    assert.equal(existsSync(join(root, "plans")), false);
+    for (let number = 0; number < 70; number++) {
+      writePlan(root, hashOf(number), STORED);
+      utimesSync(join(root, "plans", hashOf(number)), 1000 + number, 1000 + number);
+    }
+    const left = readdirSync(join(root, "plans")).sort();
+    assert.deepEqual(left, Array.from({ length: 64 }, (_, index) => hashOf(index + 6)));
+  });
+});
+
+test("what a killed process left of its writing is removed by a later one", () => {
+  withRoot((root) => {
+    writePlan(root, hashOf(1), STORED);
+    const [old, young] = [`${hashOf(2)}.1.new`, `${hashOf(3)}.2.new`];
+    for (const name of [old, young]) writeFileSync(join(root, "plans", name), "half");
+    utimesSync(join(root, "plans", old), 1000, 1000);
+    writePlan(root, hashOf(4), STORED);
+    assert.deepEqual(readdirSync(join(root, "plans")).sort(), [hashOf(1), young, hashOf(4)].sort());
+  });
+});

@@ -1,0 +1,136 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { newRunOptions, newRunRequest, type RunOptions, type RunRequest } from "#docker/run_request.ts";
+import { planContainer } from "#runtime/container.ts";
+import type { ContainerSetup } from "#runtime/setup.ts";
+import { encodeTape } from "#tape/encode.ts";
+import { HOST_ARCH } from "#linux/arch.ts";
+import { containerDirectory } from "./container_directory.ts";
+import type { ContainerId } from "./container_id.ts";
+import { fillHoles } from "./plan_holes.ts";
+import type { Prepared, RootSource } from "./prepare.ts";
+import { describePlan, isRememberable, type PlannedRun } from "./remember_plan.ts";
+
+const [FIRST, SECOND] = ["a1".repeat(32), "b2".repeat(32)] as [ContainerId, ContainerId];
+
+function prepareFor(id: ContainerId): Prepared {
+  const { upper, work, merged, path } = containerDirectory("/data", "/run", id);
+  const ids = [{ inside: 0, outside: 1000, count: 1 }, { inside: 1, outside: 100000, count: 65536 }];
+  const spec: ContainerSetup["spec"] = {
+    ociVersion: "1.2.0",
+    hostname: id.slice(0, 12),
+    root: { path: "", readonly: false },
+    process: {
+      terminal: false,
+      args: ["true"],
+      cwd: "/",
+      env: ["PATH=/usr/bin:/bin", `HOSTNAME=${id.slice(0, 12)}`],
+      user: { uid: 0, gid: 0 },
+    },
+    mounts: [
+      { destination: "/proc", type: "proc", source: "proc", options: ["nosuid"] },
+      { destination: "/etc/hosts", type: "bind", source: `${path}/hosts`, options: ["bind", "rprivate"] },
+    ],
+    linux: { namespaces: (["user", "mount", "pid", "uts"] as const).map((type) => ({ type })) },
+  };
+  const setup: ContainerSetup = {
+    spec,
+    rootfs: { kind: "overlay", lowers: ["/data/layers/x/diff"], upper, work, merged, volatile: true },
+    map: { uid: ids, gid: ids },
+    host: { mountSetattr: true, landlockAbi: 6, lastCapability: 40 },
+    stdio: { kind: "inherit", relays: [] },
+    init: false,
+    filter: undefined,
+    filterHidesKeys: false,
+    keepGroups: true,
+    deathSignal: undefined,
+    resolve: (place) => place,
+    lockedFlags: () => 0,
+    sourceKind: () => "file",
+    maskKind: () => "file",
+  };
+  return {
+    spec,
+    setup,
+    tape: planContainer(setup),
+    user: { name: "root", uid: 0, gid: 0, additionalGids: [], home: "/root" },
+    files: [{ path: `${path}/hosts`, text: `127.0.1.1\t${id.slice(0, 12)}\n` }],
+  };
+}
+
+function runOf(id: ContainerId): PlannedRun {
+  return {
+    id,
+    request: newRunRequest("image"),
+    options: newRunOptions(),
+    rootMode: 0o755,
+    streams: [false, true, true],
+    relays: [],
+    hasTerminal: false,
+    record: {},
+    notices: [],
+    prepared: prepareFor(id),
+  };
+}
+
+test("a tape from memory is the tape that would be planned anew, but for the id, which is put in", () => {
+  const { plan, tape } = describePlan(runOf(FIRST));
+  fillHoles(tape, plan.holes, SECOND);
+  assert.deepEqual(tape, encodeTape(prepareFor(SECOND).tape, HOST_ARCH));
+  assert.deepEqual(plan.files, [{ name: "hosts", text: `127.0.1.1\t${FIRST.slice(0, 12)}\n` }]);
+});
+
+const ROOT: RootSource = {
+  config: {},
+  lowers: ["/data/layers/x/diff"],
+  rootfs: { kind: "overlay", lowers: ["/l"], upper: "/u", work: "/w", merged: "/m", volatile: true },
+};
+const BIND = {
+  kind: "bind",
+  source: "/s",
+  target: "/t",
+  readOnly: false,
+  readOnlyDepth: "if-possible",
+  recursive: true,
+  propagation: "rprivate",
+  createSource: false,
+  relabel: undefined,
+} as const;
+
+test("only runs are remembered whose plans depend on nothing that the key does not see", () => {
+  const may = (
+    change: { request?: Partial<RunRequest>; options?: Partial<RunOptions>; root?: Partial<RootSource> },
+  ): boolean =>
+    isRememberable(
+      { ...newRunRequest("image"), ...change.request },
+      { ...newRunOptions(), rm: true, ...change.options },
+      { ...ROOT, ...change.root },
+    );
+  assert.equal(may({}), true);
+  assert.equal(may({ request: { network: { kind: "none" } }, options: { interactive: true } }), true);
+  for (
+    const options of [
+      { rm: false },
+      { tty: true },
+      { detach: true },
+      { pull: "always" },
+      { cidfile: "/tmp/c" },
+      { pidfile: "/tmp/p" },
+      { rootfs: { path: "/", overlay: true } },
+    ] satisfies Partial<RunOptions>[]
+  ) assert.equal(may({ options }), false, JSON.stringify(options));
+  const access = { read: true, write: true, mknod: false };
+  for (
+    const request of [
+      { mounts: [BIND] },
+      { devices: [{ hostPath: "/dev/fuse", containerPath: "/dev/fuse", access }] },
+      { volumesFrom: [{ container: "other", readOnly: undefined }] },
+      { network: { kind: "container", id: "other" } },
+      { pid: { kind: "container", id: "other" } },
+      { ipc: { kind: "container", id: "other" } },
+      { uts: { kind: "container", id: "other" } },
+    ] satisfies Partial<RunRequest>[]
+  ) assert.equal(may({ request }), false, JSON.stringify(request));
+  assert.equal(may({ root: { rootfs: { kind: "directory", path: "/c/root" } } }), false);
+  assert.equal(may({ root: { config: { Volumes: ["/data"] } } }), false);
+});
