@@ -93,6 +93,13 @@ asBoth("--platform chooses from an index, and an image of another processor is n
   await box.succeed(["pull", "-q", `${REGISTRY}/multi`]);
   assert.equal((await box.succeed(arch)).stdout, `${native}\n`);
   await box.succeed(["run", "--rm", "--network", "none", "--pull", "never", `${REGISTRY}/multi`, "true"]);
+  const wish = ["run", "--rm", "--network", "none", "--platform", `linux/${other}`, `${REGISTRY}/multi`, "uname", "-m"];
+  const foreign = await box.dugout(wish);
+  // where an emulator is registered it runs
+  if (foreign.code !== 0) {
+    assert.equal(foreign.code, 126);
+    assert.match(foreign.stderr, /^dugout: execute uname: ENOEXEC.*\n.*another processor.*binfmt_misc/);
+  }
   const nowhere = await box.dugout(["pull", "--platform", "linux/s390x", `${REGISTRY}/multi`]);
   assert.notEqual(nowhere.code, 0);
   assert.match(nowhere.stderr, /s390x[\s\S]*(?:amd64|arm64)/);

@@ -158,7 +158,8 @@ export function executeSteps(args: readonly string[], env: readonly string[]): S
   const hints = {
     ENOENT: "no such program in the container (or the interpreter that its first line names is missing)",
     EACCES: "it is a directory or not executable, or its file system is mounted noexec",
-    ENOEXEC: "it is no program for this machine's processor",
+    ENOEXEC:
+      "it is for another processor (then an emulator has to be registered in binfmt_misc: package qemu-user-static), or a script without a first line that begins with #!",
     E2BIG: "arguments and environment are larger than this machine allows (ulimit -s)",
   };
   if (name.includes("/")) return [step("execve", [name, argv, envp], "execute", name, { id: EXEC, hints })];
