@@ -73,9 +73,11 @@ export function findIdentity(): Identity {
   const me = { uid, gid, groups: [...process.getgroups!()] };
   const name = findAccount(uid)?.name;
   if (uid === 0) {
-    // root may map what it likes: every id is itself
-    const all = [{ start: 1, count: 2 ** 32 - 2 }];
-    return { ...me, ranges: { uid: all, gid: all }, reason: "root of this machine" };
+    // root may map what it has: all ids of the machine, or those of a container that we are in (C-069)
+    const ranges = { uid: readOwnRanges("/proc/self/uid_map"), gid: readOwnRanges("/proc/self/gid_map") };
+    return ranges.uid.length === 0 || ranges.gid.length === 0
+      ? { ...me, reason: "root of a user namespace of one id" }
+      : { ...me, ranges, reason: "root of this machine" };
   }
   const ranges = {
     uid: findRanges("/etc/subuid", [], name, uid),
@@ -100,6 +102,15 @@ export function findIdentity(): Identity {
     return { ...me, reason: `subordinate ids are there, but mapping them failed: ${error.message}` };
   }
   return { ...me, ranges, reason: `${countIds(ranges.uid)} subordinate ids of ${name ?? uid}` };
+}
+
+/** The ids that this user namespace has besides 0, by its own numbers (user_namespaces(7)). */
+function readOwnRanges(path: string): SubordinateRange[] {
+  return fs.readFileSync(path, "latin1").trim().split("\n").flatMap((line) => {
+    const [inside = 0, , count = 0] = line.trim().split(/ +/).map(Number);
+    const [start, rest] = inside === 0 ? [1, count - 1] : [inside, count];
+    return rest > 0 ? [{ start, count: rest }] : [];
+  });
 }
 
 function findRanges(
