@@ -138,14 +138,17 @@ asBoth("two stores share a runtime directory, and each leaves the containers of 
   const other = ["--root", join(box.home, "other")];
   await load(box, "plain", []);
   await load(box, "plain", [], other);
-  const first = box.dugout([...RUN, "--name", "first", "localhost/plain", "sh", "-c", "sleep 1.5; exit 5"]);
-  for (let tries = 0; tries < 100; tries++) {
-    if ((await box.succeed(["ps", "-q"])).stdout !== "") break;
-  }
+  const shared = join(box.path, "shared");
+  mkdirSync(shared);
+  const script = "while [ ! -e /shared/go ]; do sleep 0.1; done; exit 5";
+  const flags = ["--name", "first", "-v", `${shared}:/shared`];
+  const first = box.dugout([...RUN, ...flags, "localhost/plain", "sh", "-c", script], { timeoutMs: 120_000 });
+  while ((await box.succeed(["ps", "-q"])).stdout === "");
   assert.equal((await box.succeed([...other, "ps", "-aq"])).stdout, "");
   await box.succeed([...other, ...RUN, "localhost/plain", "true"]);
   const { stdout } = await box.succeed(["ps", "--format", "{{.Names}} {{.State}}"]);
   assert.equal(stdout, "first running\n");
+  writeFileSync(join(shared, "go"), "");
   assert.equal((await first).code, 5);
 }, { skip });
 
