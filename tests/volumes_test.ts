@@ -323,6 +323,9 @@ asBoth(
     await output(box, "plain", "mkdir /b/d; touch /b/d/f; chown -R 5:5 /b/d; chmod 700 /b/d", bind);
     await output(box, "plain", "rm -r /b/d", bind);
     assert.deepEqual(readdirSync(join(box.home, "b")), []);
+    await output(box, "plain", "mkdir /b/d; touch /b/d/f; chown -R 5:5 /b/d; chmod 700 /b/d", bind);
+    await box.succeed(["unshare", "rm", "-r", join(box.home, "b/d")]);
+    assert.deepEqual(readdirSync(join(box.home, "b")), []);
   },
   { skip },
 );

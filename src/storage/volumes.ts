@@ -66,6 +66,11 @@ export function openVolumes(dataRoot: string): string {
   return path;
 }
 
+/** Whether a volume may be called so. */
+export function isVolumeName(name: string): boolean {
+  return NAME.test(name);
+}
+
 /** Where a volume is, or would be. */
 export function volumePath(volumes: string, name: string): string {
   if (!NAME.test(name)) {

@@ -9,7 +9,7 @@ import { DugoutError } from "#oci/error.ts";
 import { parsePlatform } from "#oci/platform.ts";
 import { escapeText } from "#oci/text.ts";
 import { listNames } from "#storage/names.ts";
-import { openVolumes, readVolume } from "#storage/volumes.ts";
+import { isVolumeName, openVolumes, readVolume } from "#storage/volumes.ts";
 import { type ImageContext, openImageContext } from "../context.ts";
 import { formatObjects } from "../format/inspect.ts";
 import type { Invocation } from "../invocation.ts";
@@ -105,7 +105,7 @@ async function findContainerObject({ engine }: ImageContext, name: string, { opt
 }
 
 function findVolumeObject({ engine }: ImageContext, name: string): unknown {
-  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name)) return undefined;
+  if (!isVolumeName(name)) return undefined;
   const volume = readVolume(openVolumes(engine.dataRoot), name);
   return volume === undefined ? undefined : describeVolume(volume);
 }

@@ -3,7 +3,7 @@ import { hasLabel } from "#engine/filter_containers.ts";
 import { pruneVolumes, removeVolume, unknownVolume, volumeUsers } from "#engine/remove_volumes.ts";
 import { DugoutError } from "#oci/error.ts";
 import { escapeText, quote } from "#oci/text.ts";
-import { listVolumes, makeVolume, openVolumes, readVolume, type Volume } from "#storage/volumes.ts";
+import { isVolumeName, listVolumes, makeVolume, openVolumes, readVolume, type Volume } from "#storage/volumes.ts";
 import { askYesNo } from "../ask.ts";
 import { openContainerContext, warn } from "../context.ts";
 import { formatObjects } from "../format/inspect.ts";
@@ -143,7 +143,8 @@ export async function runInspectVolumes({ options, args, global }: Invocation): 
   const objects: unknown[] = [];
   const missing: string[] = [];
   for (const name of args) {
-    const volume = readVolume(volumes, name);
+    // what no volume can be called is none that is there
+    const volume = isVolumeName(name) ? readVolume(volumes, name) : undefined;
     if (volume === undefined) missing.push(name);
     else objects.push(describeVolume(volume));
   }

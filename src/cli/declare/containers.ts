@@ -93,6 +93,8 @@ export const CONTAINER_COMMANDS: readonly CommandDeclaration[] = [
     ],
     examples: [["rm -f web", "even when it runs"], ["rm -v $(dugout ps -aq)", "all that have ended"]],
     failureExitCode: 1,
+    note:
+      "Files that a container gave to other ids in a directory of the host stay, and are not yours to remove: 'dugout unshare rm -r DIRECTORY' removes them.",
   },
   {
     names: ["rename", "container rename"],
