@@ -1,6 +1,6 @@
 /** Runs by remembered plans, from outside: nothing but the time may show that there are any. */
 import assert from "node:assert/strict";
-import { cpSync, existsSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { asBoth, needsRegistry, REGISTRY, type Result, type Sandbox } from "./harness.ts";
 
@@ -144,4 +144,32 @@ asBoth("a remembered run that needs a name that is taken says so", async (box) =
     assert.match(stderr, /Cannot name the container "mine"/);
   }
   assertNothingLeft(box);
+}, { skip });
+
+asBoth("C-081 a remembered run is on record as a planned one is", async (box) => {
+  const folder = join(box.store, "containers");
+  const readRecord = async (): Promise<Record<string, unknown>> => {
+    const run = again(box, ["sleep", "1"]);
+    for (;;) {
+      const id = existsSync(folder) ? readdirSync(folder).find((name) => /^[0-9a-f]{64}$/.test(name)) : undefined;
+      if (id !== undefined && existsSync(join(runRoot(box), "containers", id, "state.json"))) {
+        const record = JSON.parse(readFileSync(join(folder, id, "config.json"), "utf8"));
+        assert.equal(record.id, id);
+        assert.equal((await run).code, 0);
+        return record;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
+  await box.succeed(["pull", "-q", IMAGE]);
+  const { id, name, created, ownerPid, ownerStartTime, ...planned } = await readRecord();
+  await untilRemembered(box, ["sleep", "1"]);
+  const remembered = await readRecord();
+  for (const [key, value] of Object.entries({ id, name, created, ownerPid, ownerStartTime })) {
+    assert.equal(typeof remembered[key], typeof value);
+    // two names of chance may be the same
+    if (key !== "name") assert.notEqual(remembered[key], value, key);
+    delete remembered[key];
+  }
+  assert.deepEqual(remembered, planned);
 }, { skip });
