@@ -12,7 +12,7 @@ asBoth("debian says what it is", async (box) => {
   assert.match(stdout, /^PRETTY_NAME="Debian GNU\/Linux 12/);
 }, { skip });
 
-asBoth("apt-get installs a package whose scripts make a user and change owners", async (box) => {
+asBoth("C-082 apt-get installs a package whose scripts make a user and change owners", async (box) => {
   const line =
     "set -e; apt-get install -y /package.deb; dugout-hello; stat -c '%U:%G %a' /var/lib/dugout-hello; dpkg --audit";
   const argv = ["run", "--rm", "--network", "none", "-v", `${PACKAGE}:/package.deb:ro`, DEBIAN, "sh", "-c", line];
@@ -23,7 +23,7 @@ asBoth("apt-get installs a package whose scripts make a user and change owners",
   assert.match(stdout.slice(stdout.indexOf("hello from a package\n") + "hello from a package\n".length), owner);
 }, { skip });
 
-asBoth("useradd, su and setpriv work, as far as there are ids", async (box) => {
+asBoth("C-082 useradd, su and setpriv work, as far as there are ids", async (box) => {
   const line = "useradd -m boat && getent passwd boat && su boat -c 'id -un; touch ~/f' && stat -c %U /home/boat/f";
   const { stdout } = await box.succeed(["run", "--rm", "--network", "none", DEBIAN, "sh", "-c", line], {
     timeoutMs: 120_000,
