@@ -33,7 +33,7 @@ export const GO_FD = 6;
 export const ERROR_FD = 4;
 
 const EPERM_HINT =
-  "this machine does not let plain users make user namespaces (sysctl kernel.unprivileged_userns_clone or kernel.apparmor_restrict_unprivileged_userns): `dugout check` says what to ask the administrator for; pull, save and inspect still work";
+  "this machine does not let plain users make user namespaces (sysctl kernel.unprivileged_userns_clone or kernel.apparmor_restrict_unprivileged_userns): `dugout check` says what to ask the administrator for; pull, save and inspect still work. Inside of a container it is that container's seccomp filter";
 const HINTS = {
   EPERM: EPERM_HINT,
   EACCES: EPERM_HINT,
