@@ -9,6 +9,9 @@ export interface StreamedBody {
   open: () => AsyncIterable<Uint8Array>;
 }
 
+/** What has to go within a window: small enough for a slow line, large enough for a quick one. */
+const WRITE_BYTES = 128 * 1024;
+
 /**
  * Waits until a piece has gone to the kernel, so that no more than one is in memory; ends early when the connection is closed or an answer
  * comes. Who takes nothing for a whole window is cut off.
@@ -22,9 +25,10 @@ async function writePiece(socket: Socket, piece: Uint8Array, windowMs: number): 
       socket.on("close", wake);
       socket.on("data", wake);
       timer = setTimeout(() => {
-        socket.destroy();
         const seconds = Math.round(windowMs / 1000);
         reject(Object.assign(new Error(`the other side took nothing for ${seconds} s`), { code: "TRICKLE" }));
+        // last: it ends the write, which would seem to have worked
+        socket.destroy();
       }, windowMs);
       // a failed write closes the connection, and what the reader says of it is what counts
       socket.write(piece, () => resolve());
@@ -50,10 +54,12 @@ export async function sendBody(
 ): Promise<boolean> {
   let sent = 0;
   for await (const piece of body.open()) {
-    if (reader.isStale) return false;
     sent += piece.length;
     if (sent > body.length) break;
-    await writePiece(socket, piece, windowMs);
+    for (let at = 0; at < piece.length; at += WRITE_BYTES) {
+      if (reader.isStale) return false;
+      await writePiece(socket, piece.subarray(at, at + WRITE_BYTES), windowMs);
+    }
   }
   if (sent !== body.length) throw new RangeError(`A body of ${body.length} bytes has another length`);
   return true;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { ServerResponse } from "node:http";
-import { type AddressInfo, createServer } from "node:net";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { test } from "node:test";
 import { hashBytes } from "#oci/digest.ts";
 import { DugoutError } from "#oci/error.ts";
@@ -13,6 +13,8 @@ import { type BlobSource, uploadBlob, type UploadOutcome } from "./upload.ts";
 import type { Credentials } from "./credentials.ts";
 
 const LARGE = makeBytes(4_500_017, 5);
+/** More than sockets on the loopback hold for somebody who does not read. */
+const HUGE = makeBytes(24_000_000, 7);
 const SMALL = new TextEncoder().encode("a few bytes");
 
 function sourceOf(bytes: Uint8Array, mountFrom?: string): BlobSource {
@@ -390,4 +392,40 @@ test("a source that fails ends the push with its own error, at once", async () =
   const { error, waits } = await push(source);
   assert.ok(hasCode(error, "DIGEST_MISMATCH"));
   assert.equal(waits.length, 0);
+});
+
+test("A-098 a registry that takes nothing for a whole window is given up, and one that takes little by little is not", async () => {
+  for (const isSlow of [true, false]) {
+    const registry = makePushServer();
+    // node:http reads what comes; a socket below it that pauses does not
+    const inner = await startServer(registry.script);
+    const relay = createServer((socket) => {
+      const onward = connect(inner.port, "127.0.0.1");
+      let taken = 0;
+      socket.on("error", () => {});
+      onward.on("error", () => {});
+      onward.pipe(socket);
+      socket.on("data", (chunk: Uint8Array) => {
+        taken += chunk.length;
+        onward.write(chunk);
+        if (taken < 500_000) return;
+        socket.pause();
+        if (isSlow) setTimeout(() => socket.resume(), 5);
+      });
+      socket.on("end", () => onward.end());
+      socket.on("close", () => onward.destroy());
+    });
+    await new Promise<void>((resolve) => relay.listen(0, "127.0.0.1", resolve));
+    const { client } = makeTestClient({}, { attempts: 1, trickle: { minBytes: 1, windowMs: isSlow ? 10_000 : 500 } });
+    try {
+      const endpoint = endpointOf(`127.0.0.1:${(relay.address() as AddressInfo).port}`);
+      const sending = uploadBlob(client, endpoint, sourceOf(HUGE), { what: "the layer" });
+      if (isSlow) assert.equal(await sending, "uploaded");
+      else await assert.rejects(sending, (error) => hasCode(error, "TIMED_OUT"));
+    } finally {
+      client.close();
+      relay.close();
+      await inner.close();
+    }
+  }
 });
