@@ -132,8 +132,14 @@ export function earlyMap(engine: Engine, request: RunRequest): IdMap | undefined
 
 /** `host` is what a rootless engine has anyway: the caller is root inside. */
 function usernsMode({ userns: mode }: RunRequest) {
-  if (mode.kind === "host") return { kind: "default" as const };
-  if (mode.kind !== "keep-id") return mode;
+  if (mode.kind === "nomap") {
+    throw new DugoutError(
+      "USERNS_NOT_YET",
+      'Cannot use "--userns=nomap": the store belongs to your own id, and this mode leaves that out of the container',
+      { hint: "use --userns=keep-id, or -u with another id" },
+    );
+  }
+  if (mode.kind !== "keep-id") return { kind: "default" as const };
   return {
     kind: "keep-id" as const,
     ...(mode.uid === undefined ? {} : { uid: mode.uid }),

@@ -102,16 +102,6 @@ export function mapAround(own: number, ownInside: number, ranges: readonly Subor
   return map;
 }
 
-/** A map of the subordinate ids alone, from 0 on: `--userns=nomap`. */
-export function mapWithout(ranges: readonly SubordinateRange[]): IdRange[] {
-  let inside = 0;
-  return ranges.map(({ start, count }) => {
-    const range = { inside, outside: start, count };
-    inside += count;
-    return range;
-  });
-}
-
 /** The outside id of an inside one, or undefined where it is not mapped. */
 export function outsideId(ranges: readonly IdRange[], inside: number): number | undefined {
   const range = ranges.find((r) => inside >= r.inside && inside < r.inside + r.count);

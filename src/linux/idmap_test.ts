@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { mapAround, mapName, mapText, mapWithout, outsideId, parseGetsubids, parseSubordinateFile } from "./idmap.ts";
+import { mapAround, mapName, mapText, outsideId, parseGetsubids, parseSubordinateFile } from "./idmap.ts";
 
 const RANGE = [{ start: 100000, count: 65536 }];
 
@@ -20,7 +20,6 @@ test("several ranges follow each other, split where the own id lies", () => {
   const ranges = [{ start: 5000, count: 10 }, { start: 9000, count: 10 }];
   assert.equal(mapText(mapAround(1000, 12, ranges)), "0 5000 10\n10 9000 2\n12 1000 1\n13 9002 8\n");
   assert.equal(mapText(mapAround(1000, 10, ranges)), "0 5000 10\n10 1000 1\n11 9000 10\n");
-  assert.equal(mapText(mapWithout(ranges)), "0 5000 10\n10 9000 10\n");
 });
 
 test("an inside id is found outside", () => {

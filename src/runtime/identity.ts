@@ -11,7 +11,6 @@ import {
   countIds,
   type IdMap,
   mapAround,
-  mapWithout,
   parseGetsubids,
   parseSubordinateFile,
   type SubordinateRange,
@@ -40,8 +39,7 @@ export interface Identity {
 /** How a container's user namespace maps ids: `--userns`. */
 export type UsernsMode =
   | { readonly kind: "default" }
-  | { readonly kind: "keep-id"; readonly uid?: number; readonly gid?: number }
-  | { readonly kind: "nomap" };
+  | { readonly kind: "keep-id"; readonly uid?: number; readonly gid?: number };
 
 /**
  * The caller's identity. It is found by trying once, and remembered in the runtime directory until the machine boots
@@ -141,7 +139,6 @@ function findRanges(
 /**
  * The id map of a container.
  * @param user For a single id: which id inside it is to be (0 unless `--user` or keep-id says another).
- * @throws {DugoutError} When the mode cannot be had with this identity.
  */
 export function chooseIdMap(identity: Identity, mode: UsernsMode, user: { uid: number; gid: number }): IdMap {
   const { ranges } = identity;
@@ -155,17 +152,6 @@ export function chooseIdMap(identity: Identity, mode: UsernsMode, user: { uid: n
       if (ranges === undefined) return singleMap(identity, { uid, gid });
       return { uid: mapAround(identity.uid, uid, ranges.uid), gid: mapAround(identity.gid, gid, ranges.gid) };
     }
-    case "nomap":
-      if (ranges === undefined) {
-        throw new DugoutError(
-          "USERNS_IMPOSSIBLE",
-          `Cannot use "--userns=nomap" without subordinate ids: ${identity.reason}`,
-          {
-            hint: "ask the administrator for a range in /etc/subuid and /etc/subgid, or leave the option out",
-          },
-        );
-      }
-      return { uid: mapWithout(ranges.uid), gid: mapWithout(ranges.gid) };
     default:
       throw new Error(`Unknown user namespace mode ${mode satisfies never}`);
   }

@@ -122,7 +122,13 @@ function overlaySteps(mount: OverlayMount): Step[] {
 /** The layers, then upper and work, as descriptors from {@linkcode FIRST_LOWER_FD} on. */
 function openSteps({ id, lowers, upper, work }: OverlayMount): Step[] {
   return [...lowers, upper, work].flatMap((path, index) => [
-    step("openat", [AT_FDCWD, path, DIRECTORY, 0], "open layer", path, { id: `${id} ${index}` }),
+    step("openat", [AT_FDCWD, path, DIRECTORY, 0], "open layer", path, {
+      id: `${id} ${index}`,
+      hints: {
+        EACCES:
+          "a directory on the way is closed to the container's root (with keep-id: one of mode 0700 whose group is not mapped): use --root with a directory elsewhere",
+      },
+    }),
     step("dup3", [{ result: `${id} ${index}` }, FIRST_LOWER_FD + index, O_CLOEXEC], "number layer", path),
     step("close", [{ result: `${id} ${index}` }], "close layer", path),
   ]);
