@@ -157,7 +157,7 @@ asBoth("C-136 a terminal lives as long as the container, though the program clos
   assert.match(text, /still\r*\nthere/);
 }, { skip: skip || needs("script") });
 
-asBoth("C-081 SIGHUP and its kin are passed on; --sig-proxy=false keeps them", async (box) => {
+asBoth("C-081 SIGHUP and its kin are passed on", async (box) => {
   const inner =
     `'for s in HUP INT TERM USR1 QUIT WINCH; do trap "echo $s; test $s = TERM && exit 5" $s; done; echo up; while :; do sleep 0.05; done'`;
   const line = `$run $IMAGE sh -c ${inner} >out & pid=$!; until grep -q up out; do sleep 0.05; done
@@ -254,4 +254,18 @@ asBoth(
     });
   },
   { skip: needs("tmux", "python3") },
+);
+
+asBoth(
+  "a monitor that is killed leaves the container alone: its end is waited for, and said to be unknown",
+  async (box) => {
+    const inner = "echo up; sleep 1; echo ran on";
+    const line = `$run $IMAGE sh -c '${inner}' >out 2>err & pid=$!; until grep -q up out; do sleep 0.05; done
+    kill -KILL $(pgrep -P $pid -f dugout-monitor | head -n 1); wait $pid; echo $?; cat out err`;
+    const { stdout } = await script(box, line);
+    assert.match(stdout, /^125\nup\nran on\ndugout: Cannot tell how the container ended: its monitor was killed/);
+    const place = join(box.store, "containers");
+    assert.deepEqual(readdirSync(place).filter((name) => name.length === 64), []);
+  },
+  { skip: skip || needs("pgrep") },
 );
