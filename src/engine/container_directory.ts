@@ -11,10 +11,21 @@
  * @module
  */
 import * as fs from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { Fd } from "#linux/call.ts";
-import { AT_FDCWD, AT_REMOVEDIR, close, O_DIRECTORY, O_NOFOLLOW, O_PATH } from "#linux/file.ts";
-import { openName, removeName, setModeOfName } from "#linux/tree.ts";
+import {
+  AT_FDCWD,
+  AT_REMOVEDIR,
+  close,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_PATH,
+  RESOLVE_BENEATH,
+  RESOLVE_NO_MAGICLINKS,
+  RESOLVE_NO_SYMLINKS,
+  RESOLVE_NO_XDEV,
+} from "#linux/file.ts";
+import { openName, openResolved, removeName, setModeOfName } from "#linux/tree.ts";
 import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
 import { errorCode } from "#storage/private_dir.ts";
@@ -167,7 +178,6 @@ export function removeContainerDirectory(directory: ContainerDirectory, gone: st
   try {
     removeUsual(directory.state, USUAL_STATE);
     removePath(directory.state);
-    removeUsual(join(gone, "work"), USUAL_WORK);
     removeUsual(gone, USUAL);
     removePath(gone);
     return true;
@@ -178,35 +188,54 @@ export function removeContainerDirectory(directory: ContainerDirectory, gone: st
   }
 }
 
-/** What a directory has in it that was made by us or by overlayfs, in the order in which it can be removed. */
+/** What is in a directory that was made by us or by overlayfs, in the order in which it can be removed. */
 interface UsualThings {
+  /** Beneath the container's own directory. */
+  readonly directory: string;
   readonly files: readonly string[];
-  /** Those that overlayfs makes with mode 0, outermost first. */
+  /** Directories that overlayfs makes with mode 0, outermost first. */
   readonly closed: readonly string[];
   readonly directories: readonly string[];
 }
 
-const USUAL_STATE: UsualThings = { files: ["state.json", "exit", "store"], closed: [], directories: [] };
-const USUAL_WORK: UsualThings = {
-  files: ["work/incompat/volatile/dirty"],
-  closed: ["work", "work/incompat", "work/incompat/volatile"],
-  directories: ["work/incompat/volatile", "work/incompat", "work"],
-};
-const USUAL: UsualThings = {
-  files: ["config.json", "hosts", "hostname", "resolv.conf"],
-  closed: [],
-  directories: ["work", "merged", "upper"],
-};
+const USUAL_STATE: readonly UsualThings[] = [
+  { directory: "", files: ["state.json", "exit", "store"], closed: [], directories: [] },
+];
+const USUAL: readonly UsualThings[] = [
+  {
+    directory: "/work",
+    files: ["work/incompat/volatile/dirty"],
+    closed: ["work", "work/incompat", "work/incompat/volatile"],
+    directories: ["work/incompat/volatile", "work/incompat", "work"],
+  },
+  // where images have no such files, they were made for the mounts
+  { directory: "/upper/etc", files: ["hosts", "hostname", "resolv.conf"], closed: [], directories: [] },
+  { directory: "/upper", files: [], closed: [], directories: ["etc"] },
+  {
+    directory: "",
+    files: ["config.json", "hosts", "hostname", "resolv.conf"],
+    closed: [],
+    directories: ["work", "merged", "upper"],
+  },
+];
+
+const STRICT = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
 
 /**
  * Removes the usual things with one call each and no look at what there is: that takes a third of the time, and mostly
- * nothing is left. None of it is in the container's hands but the upper directory, which goes only when it is empty.
+ * nothing is left for {@linkcode removePath}. As there, no link is followed and no mount crossed, and a directory goes only
+ * when it is empty.
  */
-function removeUsual(path: string, { files, closed, directories }: UsualThings): void {
-  const dir = openName(AT_FDCWD, fromText(path), O_PATH | O_DIRECTORY | O_NOFOLLOW);
-  if (dir < 0) return;
-  for (const name of closed) setModeOfName(dir as Fd, name, 0o700);
-  for (const name of files) removeName(dir as Fd, name);
-  for (const name of directories) removeName(dir as Fd, name, AT_REMOVEDIR);
-  close(dir as Fd);
+function removeUsual(path: string, usual: readonly UsualThings[]): void {
+  const folder = openName(AT_FDCWD, fromText(dirname(path)), O_PATH | O_DIRECTORY);
+  if (folder < 0) return;
+  for (const { directory, files, closed, directories } of usual) {
+    const dir = openResolved(folder as Fd, basename(path) + directory, O_PATH | O_DIRECTORY | O_NOFOLLOW, STRICT);
+    if (dir < 0) continue;
+    for (const name of closed) setModeOfName(dir as Fd, name, 0o700);
+    for (const name of files) removeName(dir as Fd, name);
+    for (const name of directories) removeName(dir as Fd, name, AT_REMOVEDIR);
+    close(dir as Fd);
+  }
+  close(folder as Fd);
 }

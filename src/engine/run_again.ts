@@ -83,7 +83,7 @@ export async function runAgain(input: AgainInput): Promise<number | undefined> {
   } catch (error) {
     signals?.release();
     stdio.close();
-    await discard(directory, openEngine);
+    await discard(directory, gonePath(directory), openEngine);
     releaseName(roots.dataRoot, name, id);
     if (!(error instanceof StalePlanError)) throw error;
     forgetPlan(roots.runRoot, hash);
@@ -100,8 +100,9 @@ export async function runAgain(input: AgainInput): Promise<number | undefined> {
     startedMs: Date.now(),
   });
 
+  const gone = gonePath(directory);
   const status = await followRun(running, directory, { interactive: false, signals }, openEngine);
-  await discard(directory, openEngine);
+  await discard(directory, gone, openEngine);
   releaseName(roots.dataRoot, name, id);
   if (status === undefined) throw lostMonitorError("while it ran");
   return exitCodeOf(status);
@@ -133,8 +134,11 @@ function streamOf(streams: readonly boolean[], fd: number): Fd | undefined {
 }
 
 /** Removes all that the container has on disk, as `remove.ts` does. */
-async function discard(directory: ContainerDirectory, openEngine: () => Promise<Engine>): Promise<void> {
-  const gone = gonePath(directory);
+async function discard(
+  directory: ContainerDirectory,
+  gone: string,
+  openEngine: () => Promise<Engine>,
+): Promise<void> {
   if (removeContainerDirectory(directory, gone)) return;
   const { removeGone } = await import("./remove.ts");
   await removeGone(await openEngine(), gone);
