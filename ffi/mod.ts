@@ -15,8 +15,29 @@ let loaded: Backend | undefined;
 
 /** The backend of this runtime, made at first use: importing this file does nothing. */
 export function backend(): Backend {
-  loaded ??= "Bun" in globalThis ? makeBunBackend() : makeDenoBackend();
+  loaded ??= keepArrays("Bun" in globalThis ? makeBunBackend() : makeDenoBackend());
   return loaded;
+}
+
+/** How many arrays are kept alive after their address was taken: more than any one call refers to. */
+const KEPT = 16;
+
+/**
+ * Keeps an array alive until so many further addresses were taken. A minifier writes `call(addressOf(cString(path)))`,
+ * after which nothing else refers to the array, and a collection before the call would free the path under the
+ * kernel's eyes (seen as ENOENT of /dev/null under load).
+ */
+function keepArrays(plain: Backend): Backend {
+  const kept: Uint8Array[] = [];
+  let turn = 0;
+  return {
+    ...plain,
+    addressOf(bytes) {
+      kept[turn] = bytes;
+      turn = (turn + 1) % KEPT;
+      return plain.addressOf(bytes);
+    },
+  };
 }
 
 /** What a system call takes: an integer, or an address as one. */
@@ -68,7 +89,7 @@ export function allocate(sizeBytes: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(new ArrayBuffer(sizeBytes));
 }
 
-/** The address of `bytes`, which must come from {@linkcode allocate} and stay referenced while it is used. */
+/** The address of `bytes`, which must come from {@linkcode allocate}; they live on for the call that it is taken for. */
 export function addressOf(bytes: Uint8Array): number {
   return backend().addressOf(bytes);
 }
