@@ -165,25 +165,28 @@ export function readGoneName(
 /**
  * Removes a container's directories, as far as a plain user can.
  * @param gone {@linkcode gonePath}.
- * @returns Whether all is gone; where files of subordinate ids are left at `gone`, a worker in the user namespace has to
- * remove them.
+ * @returns `removed`; `left`, where files of subordinate ids are left at `gone`, which a worker in the user namespace has to
+ * remove; `was gone`, where somebody else has begun to remove it.
  */
-export function removeContainerDirectory(directory: ContainerDirectory, gone: string): boolean {
+export function removeContainerDirectory(
+  directory: ContainerDirectory,
+  gone: string,
+): "removed" | "left" | "was gone" {
   try {
     fs.renameSync(directory.path, gone);
   } catch (error) {
     if (errorCode(error) !== "ENOENT") throw error;
-    return true; // somebody else removes it
+    return "was gone";
   }
   try {
     removeUsual(directory.state, USUAL_STATE);
     removePath(directory.state);
     removeUsual(gone, USUAL);
     removePath(gone);
-    return true;
+    return "removed";
   } catch (error) {
     const code = errorCode(error);
-    if (code === "EACCES" || code === "EPERM") return false;
+    if (code === "EACCES" || code === "EPERM") return "left";
     throw error;
   }
 }

@@ -4,8 +4,9 @@
  *
  * @module
  */
-import { readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { linkSync, readFileSync, renameSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { randomHex } from "#linux/random.ts";
 import { isJsonObject, parseJson } from "#oci/json.ts";
 import { exitCodeOf } from "#runtime/launch_container.ts";
 import { EXIT_RECORD } from "#runtime/setup.ts";
@@ -20,11 +21,27 @@ export interface ContainerEnd {
 
 const FILE = "end.json";
 
-/** Writes an end into a container's directory: beside, then renamed. */
-export function writeEnd(directory: string, end: ContainerEnd): void {
+/**
+ * Writes an end into a container's directory: beside, then linked there, so that of several who see it one writes it.
+ * @returns Whether it was this one, who then tells of it (events.ts).
+ */
+export function writeEnd(directory: string, end: ContainerEnd): boolean {
   const file = join(directory, FILE);
-  writeFileSync(`${file}.new`, JSON.stringify(end), { mode: 0o600 });
-  renameSync(`${file}.new`, file);
+  const temporary = `${file}.${randomHex(6)}.new`;
+  writeFileSync(temporary, JSON.stringify(end), { mode: 0o600 });
+  try {
+    linkSync(temporary, file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") {
+      unlinkSync(temporary);
+      return false;
+    }
+    // file systems without hard links
+    renameSync(temporary, file);
+    return true;
+  }
+  unlinkSync(temporary);
+  return true;
 }
 
 /** Reads an end; undefined where none is written. */

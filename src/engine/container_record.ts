@@ -70,13 +70,17 @@ export interface RecordInput {
   readonly mountedImages?: readonly { readonly id: string; readonly lowers: readonly string[] }[];
 }
 
+/** A container's labels: the image's, and those that were asked for. */
+export function labelsOf(config: RootSource["config"], request: RunRequest): Map<string, string> {
+  return new Map([...config.Labels ?? [], ...request.labels]);
+}
+
 /** The record of a new container, as JSON. @throws {DugoutError} NO_COMMAND. */
 export function makeRecord(input: RecordInput): Record<string, unknown> {
   const { request, options, root, map } = input;
   const { config } = root;
   const described = describeRoot(root, map);
   const images = input.mountedImages ?? [];
-  const labels = new Map([...config.Labels ?? [], ...request.labels]);
   return {
     id: input.id,
     name: input.name,
@@ -89,7 +93,7 @@ export function makeRecord(input: RecordInput): Record<string, unknown> {
     mountedImages: images.map(({ id }) => id),
     command: commandOf(request, config),
     mounts: input.mounts,
-    labels: Object.fromEntries(labels),
+    labels: Object.fromEntries(labelsOf(config, request)),
     network: request.network.kind === "container" ? `container:${request.network.id}` : request.network.kind,
     stopSignal: request.stopSignal ?? config.StopSignal,
     stopTimeoutSeconds: request.stopTimeoutSeconds,

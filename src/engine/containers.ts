@@ -10,6 +10,7 @@ import { quote } from "#oci/text.ts";
 import { type ContainerEnd, readEnd, readExitRecord, writeEnd } from "./container_end.ts";
 import { type ContainerRecord, listRecords, readRecord } from "./container_record.ts";
 import type { Engine } from "./engine.ts";
+import { dieEvent, noteEvent } from "./events.ts";
 import { findLiving, findMonitor } from "./find_living.ts";
 import { type ContainerState, readState, readStateText, writeState } from "./state.ts";
 import { isOwnerAlive, seenFrom, type Whereabouts, whereabouts } from "./whereabouts.ts";
@@ -47,7 +48,7 @@ export function readStatus(engine: Engine, record: ContainerRecord, here: Wherea
   const seen = seenFrom(record, here);
   if (seen === "elsewhere") return { kind: "elsewhere", machine: record.machine };
   if (seen === "before") {
-    return noteEnd(record, directory, { exitCode: undefined, startedMs: undefined, finishedMs: undefined });
+    return noteEnd(engine, record, { exitCode: undefined, startedMs: undefined, finishedMs: undefined });
   }
 
   const state = readState(engine, record.id);
@@ -61,21 +62,23 @@ export function readStatus(engine: Engine, record: ContainerRecord, here: Wherea
   }
   // looked at behind the monitor, which leaves it when it goes
   const exit = readExitRecord(join(engine.runRoot, "containers", record.id));
-  if (exit !== undefined) return noteEnd(record, directory, { ...exit, startedMs: before?.startedMs });
+  if (exit !== undefined) return noteEnd(engine, record, { ...exit, startedMs: before?.startedMs });
   // the first process has ended, and the monitor is about to say how
   if (monitor !== undefined && before !== undefined) return { kind: "running", state: before };
   // the command may have written the end between two of these looks
   const last = readEnd(directory);
   if (last !== undefined) return { kind: "exited", end: last };
   if (monitor !== undefined || isOwnerAlive(record)) return { kind: "created" };
-  return noteEnd(record, directory, { exitCode: undefined, startedMs: before?.startedMs, finishedMs: undefined });
+  return noteEnd(engine, record, { exitCode: undefined, startedMs: before?.startedMs, finishedMs: undefined });
 }
 
-function noteEnd(record: ContainerRecord, directory: string, end: ContainerEnd): ContainerStatus {
+function noteEnd(engine: Engine, record: ContainerRecord, end: ContainerEnd): ContainerStatus {
   // the command that runs it is about to remove it: nothing new is put into its way
   if (record.rm && isOwnerAlive(record)) return { kind: "exited", end };
   try {
-    writeEnd(directory, end);
+    if (writeEnd(join(engine.dataRoot, "containers", record.id), end)) {
+      noteEvent(engine, dieEvent(record, end, end.finishedMs ?? Date.now()));
+    }
   } catch {
     // a full disk, or the container is just being removed: it is told all the same
   }

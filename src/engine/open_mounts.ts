@@ -15,6 +15,7 @@ import { makeVolume, openVolumes, readVolume, type Volume, volumePath, withVolum
 import type { ContainerDirectory } from "./container_directory.ts";
 import { type RecordedMount, recordMounts } from "./container_record.ts";
 import type { Engine } from "./engine.ts";
+import { type EngineEvent, noteEvents, volumeEvent } from "./events.ts";
 import { checkHasLayers, ensureLayers, openLayerStore } from "./layers.ts";
 import { removeVolumes } from "./remove_volumes.ts";
 import { getImage } from "./root.ts";
@@ -59,6 +60,7 @@ export async function openMounts(input: OpenMountsInput): Promise<OpenedMounts> 
   }
   const volumes = openVolumes(engine.dataRoot);
   const anonymous: string[] = [];
+  const events: EngineEvent[] = [];
   let opened: OpenedMount[];
   try {
     // under the lock, so that nobody removes a volume between its making and the record that says it is used
@@ -66,7 +68,9 @@ export async function openMounts(input: OpenMountsInput): Promise<OpenedMounts> 
       const all = wanted.map((mount): OpenedMount => {
         if (mount.kind === "image") return images.get(mount)!;
         if (mount.kind !== "volume") return mount;
-        const made = openVolume(volumes, mount);
+        const { opened: made, isNew } = openVolume(volumes, mount);
+        if (isNew) events.push(volumeEvent(made.name, "create"));
+        events.push(mountEvent(made, input.directory.id));
         if (made.isAnonymous) anonymous.push(made.name);
         return made;
       });
@@ -78,6 +82,7 @@ export async function openMounts(input: OpenMountsInput): Promise<OpenedMounts> 
     throw error;
   }
   await fillOpened(input, opened);
+  if (events.length > 0) noteEvents(engine, events);
   return { mounts: opened, anonymous };
 }
 
@@ -131,9 +136,14 @@ function anonymousVolume(target: string): VolumeRequest {
   };
 }
 
-function openVolume(volumes: string, mount: VolumeRequest): OpenedVolume {
-  const { volume } = makeVolume(volumes, { name: mount.name, labels: mount.labels, options: mount.driverOptions });
-  return describeVolume(mount, volume);
+function openVolume(volumes: string, mount: VolumeRequest): { opened: OpenedVolume; isNew: boolean } {
+  const spec = { name: mount.name, labels: mount.labels, options: mount.driverOptions };
+  const { volume, isNew } = makeVolume(volumes, spec);
+  return { opened: describeVolume(mount, volume), isNew };
+}
+
+function mountEvent({ name, target, readOnly }: OpenedVolume, container: string): EngineEvent {
+  return volumeEvent(name, "mount", { container, destination: target, "read/write": String(!readOnly) });
 }
 
 function describeVolume(

@@ -10,6 +10,7 @@ import { type PullEvent, pullImage, type PullResult } from "#image/pull.ts";
 import { openRegistryAccess, type RegistryAccess } from "#image/registry/access.ts";
 import { chooseIdMap } from "#runtime/identity.ts";
 import type { Engine } from "./engine.ts";
+import { notePull } from "./image_events.ts";
 import { isUnpacked, openLayerStore, unpackBlob } from "./layers.ts";
 
 /** What a pull is told. */
@@ -56,6 +57,9 @@ export function pullHost(engine: Engine, access: RegistryAccess, options: PullOp
       onProgress: (done: number, total: number) => void,
       signal: AbortSignal,
     ) => unpackBlob(layers, layer, { onProgress, signal }),
-    ...(options.onEvent === undefined ? {} : { onEvent: options.onEvent }),
+    onEvent: (event: PullEvent) => {
+      if (event.kind === "pulled") notePull(engine, event.result);
+      options.onEvent?.(event);
+    },
   };
 }

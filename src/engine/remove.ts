@@ -16,10 +16,13 @@ export function allIdsMap(engine: Engine): IdMap {
 /**
  * Removes all that a container has on disk. Files of subordinate ids, which a plain user cannot remove, are removed by
  * a worker in the user namespace.
+ * @returns Whether it was there: false when somebody else removes it.
  */
-export async function discardContainer(engine: Engine, directory: ContainerDirectory): Promise<void> {
+export async function discardContainer(engine: Engine, directory: ContainerDirectory): Promise<boolean> {
   const gone = gonePath(directory);
-  if (!removeContainerDirectory(directory, gone)) await removeGone(engine, gone);
+  const result = removeContainerDirectory(directory, gone);
+  if (result === "left") await removeGone(engine, gone);
+  return result !== "was gone";
 }
 
 /** Removes what is left at a {@linkcode gonePath} by a worker. */

@@ -10,6 +10,7 @@ import type { ContainerId } from "./container_id.ts";
 import type { ContainerRecord } from "./container_record.ts";
 import { type FoundContainer, readStatus } from "./containers.ts";
 import type { Engine } from "./engine.ts";
+import { containerEvent, killEvent, noteEvent } from "./events.ts";
 import { discardContainer, forgetContainer, ownVolumes } from "./remove.ts";
 import { signalContainer, waitForEnd } from "./signal_container.ts";
 import { isOwnerAlive, whereabouts } from "./whereabouts.ts";
@@ -38,9 +39,10 @@ export async function removeContainer(
 ): Promise<void> {
   if (record !== undefined && await makeSureItEnded(engine, record, options.force) === "removed") return;
   const directory = containerDirectory(engine.dataRoot, engine.runRoot, id as ContainerId);
-  await discardContainer(engine, directory);
+  const wasThere = await discardContainer(engine, directory);
   const volumes = options.volumes || record?.rm === true ? ownVolumes(record) : [];
   await forgetContainer(engine, { id, name: record?.name }, volumes);
+  if (wasThere && record !== undefined) noteEvent(engine, containerEvent(record, "destroy"));
 }
 
 async function makeSureItEnded(
@@ -72,7 +74,7 @@ async function makeSureItEnded(
           hint: "stop the container before removing it, or force it: rm -f",
         });
       }
-      signalContainer(status.state, SIGNALS.KILL);
+      if (signalContainer(status.state, SIGNALS.KILL)) noteEvent(engine, killEvent(record, SIGNALS.KILL));
       const then = await waitForEnd(engine, record, KILL_MS);
       if (then?.kind === "running") {
         throw new DugoutError(

@@ -17,6 +17,7 @@ import {
 } from "#storage/volumes.ts";
 import { listRecords } from "./container_record.ts";
 import type { Engine } from "./engine.ts";
+import { noteEvent, volumeEvent } from "./events.ts";
 import { allIdsMap } from "./remove.ts";
 import { runInWorker } from "./worker.ts";
 
@@ -46,9 +47,9 @@ export async function removeVolumes(engine: Engine, names: readonly string[]): P
   const volumes = openVolumes(engine.dataRoot);
   const detached = await withVolumesLock(volumes, () => {
     const users = volumeUsers(engine);
-    return names.filter((name) => !users.has(name)).map((name) => detachVolume(volumes, name));
+    return names.filter((name) => !users.has(name)).map((name) => ({ name, path: detachVolume(volumes, name) }));
   });
-  for (const path of detached) if (path !== undefined) await removeOwnTree(engine, path);
+  for (const { name, path } of detached) if (path !== undefined) await removeDetached(engine, name, path);
 }
 
 /**
@@ -69,7 +70,12 @@ export async function removeVolume(engine: Engine, name: string): Promise<void> 
     return detachVolume(volumes, name);
   });
   if (detached === undefined) throw unknownVolume(name);
-  await removeOwnTree(engine, detached);
+  await removeDetached(engine, name, detached);
+}
+
+async function removeDetached(engine: Engine, name: string, path: string): Promise<void> {
+  noteEvent(engine, volumeEvent(name, "destroy"));
+  await removeOwnTree(engine, path);
 }
 
 export function unknownVolume(name: string): DugoutError {
@@ -92,10 +98,10 @@ export async function pruneVolumes(
     return chosen.map(({ name }) => ({ name, path: detachVolume(volumes, name) }));
   });
   let freedBytes = 0;
-  for (const { path } of detached) {
+  for (const { name, path } of detached) {
     if (path === undefined) continue;
     freedBytes += await measureOwnTree(engine, path);
-    await removeOwnTree(engine, path);
+    await removeDetached(engine, name, path);
   }
   for (const path of findVolumeRemains(volumes)) await removeOwnTree(engine, path);
   return { names: detached.map(({ name }) => name), freedBytes };

@@ -4,6 +4,7 @@ import { containerDirectory, releaseName, takeName, writeRecord } from "./contai
 import { checkContainerName, type ContainerId } from "./container_id.ts";
 import type { ContainerRecord } from "./container_record.ts";
 import type { Engine } from "./engine.ts";
+import { containerEvent, noteEvent } from "./events.ts";
 import { readState, writeState } from "./state.ts";
 
 /**
@@ -23,4 +24,5 @@ export function renameContainer(engine: Engine, record: ContainerRecord, wanted:
   releaseName(engine.dataRoot, record.name, record.id);
   const state = readState(engine, record.id);
   if (state !== undefined) writeState(engine, { ...state, name });
+  noteEvent(engine, containerEvent({ ...record, name }, "rename", { oldName: `/${record.name}` }));
 }

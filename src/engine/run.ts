@@ -26,9 +26,17 @@ import {
   writeContainerFile,
   writeRecord,
 } from "./container_directory.ts";
-import { makeRecord, readRecord, type RecordedMount, type RecordInput, recordMounts } from "./container_record.ts";
-import { writeEnd } from "./container_end.ts";
+import {
+  labelsOf,
+  makeRecord,
+  readRecord,
+  type RecordedMount,
+  type RecordInput,
+  recordMounts,
+} from "./container_record.ts";
+import { type ContainerEnd, writeEnd } from "./container_end.ts";
 import type { Engine } from "./engine.ts";
+import { containerEvent, dieEvent, type EventSubject, noteEvents } from "./events.ts";
 import { followRun } from "./follow_run.ts";
 import { type ForegroundOptions, type HeldSignals, holdSignals } from "./foreground.ts";
 import { makeTreeDirectories } from "./host_tree.ts";
@@ -86,7 +94,7 @@ interface Plan {
 /** A container that runs, and what goes with it. */
 interface Started {
   readonly plan: Plan;
-  readonly name: string;
+  readonly subject: EventSubject;
   readonly running: Running;
   readonly signals: HeldSignals | undefined;
   readonly startedMs: number;
@@ -134,7 +142,7 @@ export async function explainRun(input: RunInput): Promise<Prepared> {
  */
 export async function runContainer(input: RunInput): Promise<RunResult> {
   const { engine, options } = input;
-  const { plan: { directory }, name, running, signals, startedMs, volumes, remember } = await startRun(input);
+  const { plan: { directory }, subject, running, signals, startedMs, volumes, remember } = await startRun(input);
   const follow: ForegroundOptions = {
     interactive: options.interactive && options.tty,
     signals,
@@ -143,21 +151,24 @@ export async function runContainer(input: RunInput): Promise<RunResult> {
   // signals are passed on already, and the container runs beside us
   remember?.();
   const status = await end;
+  const exitCode = status === undefined ? undefined : exitCodeOf(status);
+  const die = dieEvent(subject, { exitCode, startedMs }, Date.now());
   if (options.rm) {
-    await discardContainer(engine, directory);
-    await forgetContainer(engine, { id: directory.id, name }, volumes);
-  } else noteEnd(directory, status, startedMs);
+    const wasThere = await discardContainer(engine, directory);
+    await forgetContainer(engine, subject, volumes);
+    if (wasThere) noteEvents(engine, [die, containerEvent(subject, "destroy")]);
+  } else if (noteEnd(directory, { exitCode, startedMs, finishedMs: Date.now() })) noteEvents(engine, [die]);
   if (status === undefined) throw lostMonitorError("while it ran");
   return { id: directory.id, exitCode: exitCodeOf(status) };
 }
 
-/** Notes how a container ended, unless somebody has removed it meanwhile. */
-function noteEnd({ path }: ContainerDirectory, status: number | undefined, startedMs: number): void {
-  const exitCode = status === undefined ? undefined : exitCodeOf(status);
+/** Notes how a container ended, unless somebody has done so or removed it meanwhile. */
+function noteEnd({ path }: ContainerDirectory, end: ContainerEnd): boolean {
   try {
-    writeEnd(path, { exitCode, startedMs, finishedMs: Date.now() });
+    return writeEnd(path, end);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    return false;
   }
 }
 
@@ -251,13 +262,19 @@ async function startRun(input: RunInput): Promise<Started> {
     map: mapText(plan.map.uid),
     startedMs,
   });
+  const labels = labelsOf(plan.root.config, request);
+  const subject: EventSubject = { id: directory.id, name, image: request.image, labels };
+  noteEvents(engine, [
+    containerEvent(subject, "create", {}, startedMs),
+    containerEvent(subject, "start", {}, startedMs),
+  ]);
   pidfile?.write(running.pid);
   input.started?.({ id: directory.id, name, running });
 
   const remember = key === undefined || stdioFds === undefined || !isRememberable(request, options, plan.root)
     ? undefined
     : keepPlan(input, plan, key, { name, notices, mounts, stdio: stdioFds });
-  return { plan, name, running, signals, startedMs, volumes, remember };
+  return { plan, subject, running, signals, startedMs, volumes, remember };
 }
 
 /** Plans once more, so that the tape makes its user namespace itself, and keeps that. */

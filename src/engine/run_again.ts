@@ -27,6 +27,7 @@ import {
 } from "./container_directory.ts";
 import { makeContainerId } from "./container_id.ts";
 import type { Engine, EngineOptions } from "./engine.ts";
+import { containerEvent, dieEvent, type EventSubject, noteEvents } from "./events.ts";
 import { followRun } from "./follow_run.ts";
 import { holdSignals } from "./foreground.ts";
 import { dataRootPath, openRunRoot } from "./paths.ts";
@@ -89,6 +90,7 @@ export async function runAgain(input: AgainInput): Promise<number | undefined> {
     forgetPlan(roots.runRoot, hash);
     return undefined;
   }
+  const startedMs = Date.now();
   writeState(roots, {
     id,
     name,
@@ -97,13 +99,23 @@ export async function runAgain(input: AgainInput): Promise<number | undefined> {
     startTime: readStartTime(running.pid) ?? "",
     bootId: readBootId(),
     map: mapText(plan.map.uid),
-    startedMs: Date.now(),
+    startedMs,
   });
+  const subject = subjectOf(plan.record, id, name);
+  noteEvents(roots, [
+    containerEvent(subject, "create", {}, startedMs),
+    containerEvent(subject, "start", {}, startedMs),
+  ]);
 
   const gone = gonePath(directory);
   const status = await followRun(running, directory, { interactive: false, signals }, openEngine);
-  await discard(directory, gone, openEngine);
+  const endedMs = Date.now();
+  const wasThere = await discard(directory, gone, openEngine);
   releaseName(roots.dataRoot, name, id);
+  if (wasThere) {
+    const exitCode = status === undefined ? undefined : exitCodeOf(status);
+    noteEvents(roots, [dieEvent(subject, { exitCode, startedMs }, endedMs), containerEvent(subject, "destroy")]);
+  }
   if (status === undefined) throw lostMonitorError("while it ran");
   return exitCodeOf(status);
 }
@@ -133,15 +145,25 @@ function streamOf(streams: readonly boolean[], fd: number): Fd | undefined {
   return streams[fd] === true ? fd as Fd : undefined;
 }
 
+/** What the events of the container tell of it. */
+function subjectOf({ image, labels }: StoredPlan["plan"]["record"], id: string, name: string): EventSubject {
+  return {
+    id,
+    name,
+    image: typeof image === "string" ? image : undefined,
+    labels: new Map(Object.entries((labels ?? {}) as Record<string, string>)),
+  };
+}
+
 /** Removes all that the container has on disk, as `remove.ts` does. */
 async function discard(
   directory: ContainerDirectory,
   gone: string,
   openEngine: () => Promise<Engine>,
-): Promise<void> {
-  if (removeContainerDirectory(directory, gone)) return;
-  const { removeGone } = await import("./remove.ts");
-  await removeGone(await openEngine(), gone);
+): Promise<boolean> {
+  const result = removeContainerDirectory(directory, gone);
+  if (result === "left") await (await import("./remove.ts")).removeGone(await openEngine(), gone);
+  return result !== "was gone";
 }
 
 /** Makes the container's directories and starts its tape. @throws {StalePlanError} When a step of it failed. */

@@ -8,6 +8,7 @@ import { DugoutError } from "#oci/error.ts";
 import type { ContainerRecord } from "./container_record.ts";
 import { type ContainerStatus, readStatus } from "./containers.ts";
 import type { Engine } from "./engine.ts";
+import { containerEvent, killEvent, noteEvent } from "./events.ts";
 import { signalContainer, waitForEnd } from "./signal_container.ts";
 import { whereabouts } from "./whereabouts.ts";
 
@@ -32,11 +33,14 @@ export async function stopContainer(engine: Engine, record: ContainerRecord, opt
   if (state === undefined) return;
   const seconds = options.timeoutSeconds ?? record.stopTimeoutSeconds ?? STOP_SECONDS;
   if (seconds !== 0) {
-    if (!signalContainer(state, options.signal ?? record.stopSignal ?? SIGNALS.TERM)) return;
+    const signal = options.signal ?? record.stopSignal ?? SIGNALS.TERM;
+    if (!signalContainer(state, signal)) return;
+    noteEvent(engine, killEvent(record, signal));
     const status = await waitForEnd(engine, record, seconds < 0 ? undefined : seconds * 1000);
-    if (status?.kind !== "running") return;
+    if (status?.kind !== "running") return noteEvent(engine, containerEvent(record, "stop"));
   }
   if (!signalContainer(state, SIGNALS.KILL)) return;
+  noteEvent(engine, killEvent(record, SIGNALS.KILL));
   if ((await waitForEnd(engine, record, KILL_MS))?.kind === "running") {
     throw new DugoutError(
       "CONTAINER_STUCK",
@@ -44,6 +48,7 @@ export async function stopContainer(engine: Engine, record: ContainerRecord, opt
       { exitCode: 1, hint: "they wait for a device or a file server; try again later" },
     );
   }
+  noteEvent(engine, containerEvent(record, "stop"));
 }
 
 /**
@@ -59,6 +64,7 @@ export function killContainer(engine: Engine, record: ContainerRecord, signal: n
       { exitCode: 1 },
     );
   }
+  noteEvent(engine, killEvent(record, signal));
 }
 
 function runningState(engine: Engine, record: ContainerRecord) {

@@ -1,4 +1,6 @@
 import { statSync } from "node:fs";
+import { noteImage } from "#engine/image_events.ts";
+import { findImage } from "#image/find.ts";
 import { importImage } from "#image/import.ts";
 import { loadArchive, loadDirectory, type LoadedImage } from "#image/load.ts";
 import { parseSaveFormat, saveImages } from "#image/save.ts";
@@ -20,7 +22,7 @@ export async function runSave({ options, args, global }: Invocation): Promise<nu
   if (output === undefined && isTerminal(1 as Fd)) {
     throw usageError("cowardly refusing to save to a terminal", 1, "use the -o flag or redirect");
   }
-  const { store } = openImageContext(global);
+  const { engine, store } = openImageContext(global);
   const platform = textOption(options, "platform");
   const format = textOption(options, "format");
   const pieces = saveImages(store, args, {
@@ -29,6 +31,10 @@ export async function runSave({ options, args, global }: Invocation): Promise<nu
   });
   if (output !== undefined) await writePieces(output, pieces);
   else for await (const piece of pieces) writeAll(1, piece);
+  for (const name of args) {
+    const found = findImage(store, name);
+    if (found !== undefined) noteImage(engine, "save", found.image, name);
+  }
   return 0;
 }
 
@@ -38,12 +44,15 @@ export async function runLoad({ options, global }: Invocation): Promise<number> 
   if (input === undefined && isTerminal(0 as Fd)) {
     throw usageError("requested load from stdin, but stdin is a terminal", 1, "use the -i flag or redirect");
   }
-  const { store } = openImageContext(global);
+  const { engine, store } = openImageContext(global);
   const platform = textOption(options, "platform");
   const rules = { nowMs: Date.now(), ...(platform === undefined ? {} : { platform: parsePlatform(platform) }) };
   const loaded = input !== undefined && statSync(input, { throwIfNoEntry: false })?.isDirectory() === true
     ? await loadDirectory(store, input, rules)
     : await loadArchive(store, readPieces(input), rules);
+  for (const { references: [first], image } of loaded) {
+    noteImage(engine, "load", image, first === undefined ? undefined : familiarReference(first));
+  }
   printOut(loaded.flatMap(describeLoaded).join(""));
   return 0;
 }
@@ -60,7 +69,7 @@ export async function runImport({ options, args, global }: Invocation): Promise<
   if (/^https?:\/\//.test(source)) {
     throw notYetError("importing from a URL");
   }
-  const { store } = openImageContext(global);
+  const { engine, store } = openImageContext(global);
   const platform = textOption(options, "platform");
   const image = await importImage(store, readPieces(source === "-" ? undefined : source), {
     nowMs: Date.now(),
@@ -69,6 +78,7 @@ export async function runImport({ options, args, global }: Invocation): Promise<
     message: textOption(options, "message"),
     platform: platform === undefined ? hostPlatform() : parsePlatform(platform),
   });
+  noteImage(engine, "import", image);
   printOut(image.id + "\n");
   return 0;
 }

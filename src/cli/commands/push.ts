@@ -1,3 +1,4 @@
+import { notePush } from "#engine/image_events.ts";
 import { openRegistries } from "#engine/pull.ts";
 import { pushAllTags, type PushEvent, pushImage } from "#image/push.ts";
 import { digestHex } from "#oci/digest.ts";
@@ -21,7 +22,11 @@ export async function runPush({ options, args, global }: Invocation): Promise<nu
   const { engine } = openImageContext(global);
   using access = await openRegistries(engine, { tlsVerify: switchOption(options, "tls-verify") });
   const progress = isQuiet ? undefined : createProgress(openScreen(1));
-  const host = { store: engine.store, access, onEvent: (event: PushEvent) => tellEvent(global, progress, event) };
+  const tell = (event: PushEvent) => {
+    if (event.kind === "pushed") notePush(engine, event.result);
+    tellEvent(global, progress, event);
+  };
+  const host = { store: engine.store, access, onEvent: tell };
   const { tag, digest } = parseTypedReference(name);
   if (!isAll && tag === undefined && digest === undefined) progress?.line("Using default tag: latest");
   try {

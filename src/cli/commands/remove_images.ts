@@ -1,3 +1,4 @@
+import { watchRemoval } from "#engine/image_events.ts";
 import { sweepLayerStores } from "#engine/layer_shelf.ts";
 import { parseImageFilters, PRUNE_FILTERS } from "#image/filter.ts";
 import { sweepContainers } from "#engine/sweep.ts";
@@ -20,6 +21,7 @@ export async function runRemoveImages({ options, args, global }: Invocation): Pr
   const { engine, store, shelf, usersOf } = openImageContext(global);
   // a container whose command was killed is no reason to keep an image (C-081)
   await sweepContainers(engine);
+  const note = watchRemoval(engine);
   let exitCode = 0;
   for (const name of args) {
     try {
@@ -27,6 +29,7 @@ export async function runRemoveImages({ options, args, global }: Invocation): Pr
       const { records } = platforms.length === 0
         ? await removeImage(store, name, rules)
         : await removePlatforms(store, name, platforms, rules);
+      note(records);
       printOut(records.map((record) => describeRecord(record, "Untagged", "Deleted")).join(""));
     } catch (error) {
       exitCode = reportError(error, { failureExitCode: 1, debug: global.debug });
@@ -46,7 +49,9 @@ export async function runPruneImages({ options, global }: Invocation): Promise<n
     if (!askYesNo(`WARNING! This will remove ${what}.\nAre you sure you want to continue?`)) return 0;
   }
   const isUsed = (id: Parameters<typeof usersOf>[0]): boolean => usersOf(id).length > 0;
+  const note = watchRemoval(engine);
   const { records, freedBytes } = await pruneImages(store, { nowMs, all, filter, isUsed, shelf });
+  note(records);
   await sweepLayerStores(engine);
   if (records.length > 0) {
     const lines = records.map((record) => describeRecord(record, "untagged", "deleted")).join("");

@@ -1,4 +1,5 @@
 import { refuseVolumeOptions } from "#docker/volume_options.ts";
+import { noteEvent, volumeEvent } from "#engine/events.ts";
 import { hasLabel } from "#engine/filter_containers.ts";
 import { pruneVolumes, removeVolume, unknownVolume, volumeUsers } from "#engine/remove_volumes.ts";
 import { DugoutError } from "#oci/error.ts";
@@ -35,11 +36,12 @@ export async function runCreateVolume({ options, args, global }: Invocation): Pr
   if (refusal !== undefined) throw usageError(`Cannot make the volume: ${refusal}`, 1, "");
   const engine = await openContainerContext(global);
   const labels = new Map(listOption(options, "label").map(splitPair));
-  const { volume } = makeVolume(openVolumes(engine.dataRoot), {
+  const { volume, isNew } = makeVolume(openVolumes(engine.dataRoot), {
     name: args[0] ?? given,
     labels,
     options: driverOptions,
   });
+  if (isNew) noteEvent(engine, volumeEvent(volume.name, "create"));
   printOut(`${volume.name}\n`);
   return 0;
 }
