@@ -9,7 +9,9 @@ import { join } from "node:path";
 import { type IdMap, mapName } from "#linux/idmap.ts";
 import { parseSignal } from "#linux/signals.ts";
 import { type Digest, isDigest } from "#oci/digest.ts";
+import { encodeRunConfig } from "#oci/image_config.ts";
 import { isJsonObject, type JsonObject, type JsonValue, parseJson } from "#oci/json.ts";
+import { encodeRequest } from "#docker/request_codec.ts";
 import type { MountRequest, RunOptions, RunRequest } from "#docker/run_request.ts";
 import { listDirectory } from "#storage/content.ts";
 import { describeRoot, type RootSource } from "./prepare.ts";
@@ -56,6 +58,16 @@ export interface ContainerRecord extends Whereabouts {
   readonly stopTimeoutSeconds: number | undefined;
   /** What `inspect` tells besides: shown, not used. */
   readonly facts: JsonObject;
+  /** What it is planned from at each start, for `decodeRequest`; undefined in records of older programs. */
+  readonly request: JsonValue | undefined;
+  /** The image's part of that, for `parseRunConfig`. */
+  readonly imageConfig: string | undefined;
+  /** Whether it was made and has never been started. */
+  readonly isNew: boolean;
+  /** Milliseconds since 1970, of the last start. */
+  readonly startedMs: number | undefined;
+  /** How often it was started again by its restart policy since somebody started it. */
+  readonly restartCount: number;
 }
 
 /** What a record is made of. */
@@ -98,6 +110,8 @@ export function makeRecord(input: RecordInput): Record<string, unknown> {
     stopSignal: request.stopSignal ?? config.StopSignal,
     stopTimeoutSeconds: request.stopTimeoutSeconds,
     ...whereabouts(),
+    request: encodeRequest(request, options),
+    imageConfig: encodeRunConfig(config),
     facts: {
       hostname: request.hostname,
       domainname: request.domainname,
@@ -182,13 +196,18 @@ function decodeRecord(id: string, value: JsonObject): ContainerRecord {
     labels: readLabels(value["labels"]),
     network: text("network"),
     stopSignal: typeof stopSignal === "number" ? stopSignal : parseSignal(readText(stopSignal) ?? ""),
-    stopTimeoutSeconds: typeof stopTimeoutSeconds === "number" ? stopTimeoutSeconds : undefined,
+    stopTimeoutSeconds: readNumber(stopTimeoutSeconds),
     bootId: text("bootId"),
     machine: text("machine"),
     pidNamespace: text("pidNamespace"),
-    ownerPid: typeof value["ownerPid"] === "number" ? value["ownerPid"] : 0,
+    ownerPid: readNumber(value["ownerPid"]) ?? 0,
     ownerStartTime: text("ownerStartTime"),
     facts: facts !== undefined && isJsonObject(facts) ? facts : {},
+    request: value["request"],
+    imageConfig: readText(value["imageConfig"]),
+    isNew: value["isNew"] === true,
+    startedMs: readNumber(value["startedMs"]),
+    restartCount: readNumber(value["restartCount"]) ?? 0,
   };
 }
 
@@ -208,6 +227,10 @@ function decodeMount(value: JsonObject): RecordedMount {
 
 function readText(value: JsonValue | undefined): string | undefined {
   return typeof value === "string" ? value : undefined;
+}
+
+function readNumber(value: JsonValue | undefined): number | undefined {
+  return typeof value === "number" ? value : undefined;
 }
 
 function readTexts(value: JsonValue | undefined): string[] {

@@ -158,6 +158,17 @@ export function parseImageConfig(bytes: Uint8Array, what: string): ImageConfig {
   });
 }
 
+/** A run config as text, for whoever keeps it beside an image: {@linkcode parseRunConfig} reads it. */
+export function encodeRunConfig(config: RunConfig): string {
+  return encodeJson(runConfigForJson(config));
+}
+
+/** Reads what {@linkcode encodeRunConfig} wrote. @throws {DugoutError} CONFIG_INVALID, JSON_…. */
+export function parseRunConfig(text: string, what: string): RunConfig {
+  const value = parseJson(new TextEncoder().encode(text), what, { maxBytes: LIMITS.configBytes });
+  return parseSchema(runConfigSchema, value, what, "CONFIG_INVALID");
+}
+
 /** The platform that an image says it is for. */
 export function configPlatform(config: ImageConfig): Platform {
   return compact({
