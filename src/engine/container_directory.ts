@@ -2,6 +2,7 @@
  * A container's place on disk: its record, the directories of its root file system, its name.
  *
  *     containers/<id>/config.json           the record, written whole
+ *     containers/<id>/spec.json             what another process of it is started with (spec_file.ts)
  *     containers/<id>/upper, work, merged   of its root file system
  *     containers/.gone.<id>.…               what is just being removed of one
  *     containers/names/<name>               holds the id; made exclusively, so that names are unique among processes
@@ -216,7 +217,7 @@ const USUAL: readonly UsualThings[] = [
   { directory: "/upper", files: [], closed: [], directories: ["etc"] },
   {
     directory: "",
-    files: ["config.json", "hosts", "hostname", "resolv.conf"],
+    files: ["config.json", "spec.json", "hosts", "hostname", "resolv.conf"],
     closed: [],
     directories: ["work", "merged", "upper"],
   },

@@ -37,7 +37,7 @@ export interface PlanKey {
 }
 
 /** Changes with the form of what is remembered. */
-const FORM = 1;
+const FORM = 2;
 
 /** File systems with coarse clocks count seconds, some two at a time. */
 const SETTLED_AFTER_MS = 2500;

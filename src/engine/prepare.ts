@@ -20,7 +20,7 @@ import { chooseIdMap } from "#runtime/identity.ts";
 import type { Digest } from "#oci/digest.ts";
 import { lockedFlags } from "#runtime/mount_steps.ts";
 import { resolveInLayers } from "#runtime/resolve.ts";
-import type { ContainerSetup, RootfsPlan, StdioPlan } from "#runtime/setup.ts";
+import { type ContainerSetup, requireProcess, type RootfsPlan, type StdioPlan } from "#runtime/setup.ts";
 import { MAX_ACCOUNT_FILE_BYTES, type ResolvedUser, resolveUser } from "#runtime/users.ts";
 import type { LayersPath } from "#storage/layers.ts";
 import type { Tape } from "#tape/step.ts";
@@ -30,6 +30,7 @@ import type { Engine } from "./engine.ts";
 import { hostsText, resolvText } from "./etc_files.ts";
 import { joinNamespaces } from "./join.ts";
 import { containerCapabilities, makeSpec } from "./spec.ts";
+import { encodeSpecFile, makeSpecFile, SPEC_FILE } from "./spec_file.ts";
 import { type OpenedMount, volumeMounts } from "./volume_mounts.ts";
 
 /** What a container's root file system is made of: layers that are on this machine's disk, or a directory. */
@@ -230,7 +231,15 @@ export function prepareContainer(input: PrepareInput): Prepared {
     maskKind,
     sourceKind: (source) => volumes.has(source) ? "directory" : sourceKind(source),
   };
-  return { spec, setup, tape: refusing(() => planContainer(setup)), user, files };
+  // for those who enter it later
+  const entry = encodeSpecFile(makeSpecFile(setup, requireProcess(spec), request, root.config));
+  return {
+    spec,
+    setup,
+    tape: refusing(() => planContainer(setup)),
+    user,
+    files: [...files, { path: join(directory.path, SPEC_FILE), text: entry }],
+  };
 }
 
 /** What is asked for and cannot be planned (too many layers, too long a filter) is the user's to know. */
