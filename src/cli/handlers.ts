@@ -22,6 +22,7 @@ const LOADERS: ReadonlyMap<string, () => Promise<CommandFunction>> = new Map<str
   ["ps", async () => (await import("./commands/ps.ts")).runPs],
   ["pull", async () => (await import("./commands/pull.ts")).runPull],
   ["push", async () => (await import("./commands/push.ts")).runPush],
+  ["quadlet", async () => (await import("./commands/quadlet.ts")).runQuadlet],
   ["rename", async () => (await import("./commands/containers.ts")).runRename],
   ["rm", async () => (await import("./commands/containers.ts")).runRemoveContainers],
   ["rmi", async () => (await import("./commands/remove_images.ts")).runRemoveImages],

@@ -15,7 +15,8 @@ export function readInvocation(
   global: GlobalOptions,
 ): Invocation | "help" {
   const program = `dugout ${calledAs}`;
-  const { options, operands, wantsHelp } = scanOptions(command.options, argv, {
+  const words = command.takesSingleDash ? argv.map((word) => word.replace(/^-(?=[a-z])/, "--")) : argv;
+  const { options, operands, wantsHelp } = scanOptions(command.options, words, {
     stopsAtFirstOperand: command.stopsAtFirstArgument ?? false,
     program,
   });

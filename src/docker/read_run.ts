@@ -109,7 +109,9 @@ const ELSEWHERE: ReadonlySet<string> = new Set([
   "help",
   "disable-content-trust",
   "isolation",
+  "replace",
   "runtime",
+  "sdnotify",
   "volume-driver",
 ]);
 

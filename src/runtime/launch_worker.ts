@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { allocate, backend, readLater, writeLater } from "#ffi/mod.ts";
+import { allocate, readLater, writeLater } from "#ffi/mod.ts";
 import { expectResult, type Fd, type Pid, tryCall } from "#linux/call.ts";
 import { close, makePipe } from "#linux/file.ts";
 import { type IdMap, isSingle } from "#linux/idmap.ts";
@@ -12,6 +12,7 @@ import { spawn } from "#linux/spawn.ts";
 import { failureError, readFailure, waitFor } from "#tape/play.ts";
 import { step, type Tape } from "#tape/step.ts";
 import { exitCodeOf } from "./launch_container.ts";
+import { ownCommand } from "./own_command.ts";
 import { ERROR_FD, startInUserNamespace, USER_NAMESPACE_BUFFERS, userNamespaceSteps } from "./user_namespace.ts";
 
 /** The first argument of a worker. */
@@ -19,14 +20,6 @@ export const WORKER_ARGUMENT = "__worker";
 
 /** A line longer than this is refused: a worker reports, it does not carry data. */
 const MOST_LINE_CHARACTERS = 64 << 20;
-
-function workerCommand(): string[] {
-  const { compiled, runArguments } = backend();
-  if (compiled) return [process.execPath, WORKER_ARGUMENT];
-  // a script that imports the library is not the program: name the program's own entry
-  const entry = process.getBuiltinModule("node:url").fileURLToPath(new URL("../cli/main.ts", import.meta.url).href);
-  return [process.execPath, ...runArguments, entry, WORKER_ARGUMENT];
-}
 
 /** What a child of ours gets of the environment: nothing that an image or a directory could have set. */
 function workerEnvironment(): string[] {
@@ -84,7 +77,7 @@ export async function launchWorker(map: IdMap, plan: unknown, options: WorkerOpt
 }
 
 function startWorker(map: IdMap, input: Fd, output: Fd, inNamespace: boolean): Pid {
-  const [path, ...args] = workerCommand() as [string, ...string[]];
+  const [path, ...args] = [...ownCommand(), WORKER_ARGUMENT] as const;
   const env = workerEnvironment();
   const fds = [{ child: 0, ours: input }, { child: 1, ours: output }];
   if (isSingle(map) && !inNamespace) return spawn({ path, argv: [path, ...args], env, fds });

@@ -21,9 +21,24 @@ export const ARROWS: Record<string, readonly string[]> = {
   "network": ["image", "runtime", "storage", "oci", "tar", "tape", "linux", "ffi"],
   // schemas and a grammar: data, which the engine takes as its requests
   "docker": ["oci", "linux"],
+  // units from files: text to text
+  "quadlet": ["docker", "oci"],
   "engine": ["docker", "network", "image", "runtime", "storage", "oci", "tar", "tape", "linux", "ffi"],
   "mod.ts": ["docker", "engine", "network", "image", "runtime", "storage", "oci", "tar", "tape", "linux", "ffi"],
-  "cli": ["docker", "engine", "network", "image", "runtime", "storage", "oci", "tar", "tape", "linux", "ffi"],
+  "cli": [
+    "quadlet",
+    "docker",
+    "engine",
+    "network",
+    "image",
+    "runtime",
+    "storage",
+    "oci",
+    "tar",
+    "tape",
+    "linux",
+    "ffi",
+  ],
 };
 
 /** Which packages a room may import; what is not named here may be imported by none. */

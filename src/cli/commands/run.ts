@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { readRun, type RunContext, type RunRead } from "#docker/read_run.ts";
 import { openEngine } from "#engine/engine.ts";
+import { notifyReady, parseNotifyMode, passNotifySocket } from "#engine/notify_systemd.ts";
 import { explainRun, runContainer, type RunInput } from "#engine/run.ts";
 import type { Fd } from "#linux/call.ts";
 import { DugoutError } from "#oci/error.ts";
@@ -28,6 +29,9 @@ export async function runRun(invocation: Invocation): Promise<number> {
   if (format !== undefined && format !== "json") {
     throw usageError(`"${format}" is not a valid --format`, 125, "it is json");
   }
+  const notify = parseNotifyMode(textOption(options, "sdnotify") ?? "ignore");
+  const replaces = hasSwitch(options, "replace");
+  if (replaces && read.options.name === undefined) throw usageError("--replace needs --name", 125, "add --name");
   const engine = openEngine({ ...global, warn: (message) => warn(global, message) });
   const input: RunInput = {
     engine,
@@ -35,12 +39,15 @@ export async function runRun(invocation: Invocation): Promise<number> {
     options: read.options,
     streams: chooseStreams(read),
     fetchImage: (name) => fetchImage(invocation, read, name),
-    words: context.isUsed() ? undefined : invocation.words,
+    words: context.isUsed() || replaces || notify !== "ignore" ? undefined : invocation.words,
+    started: () => notify === "conmon" && notifyReady(process.env["NOTIFY_SOCKET"]),
   };
+  if (notify === "container") passNotifySocket(read.request, process.env["NOTIFY_SOCKET"]);
   if (explains) return await explain(input, format === "json");
   if (read.options.tty && read.options.interactive && !await isTerminal(0)) {
     throw usageError("the input device is not a TTY", 1, "leave out -t, which is for people at a terminal");
   }
+  if (replaces) await (await import("#engine/replace_container.ts")).replaceContainer(engine, read.options.name!);
   const { exitCode } = await runContainer(input);
   return exitCode;
 }

@@ -3,6 +3,7 @@ import { IMAGE_COMMANDS } from "./images.ts";
 import { RUN } from "./run.ts";
 import { SYSTEM_COMMANDS } from "./system.ts";
 import type { CommandDeclaration } from "./types.ts";
+import { UNIT_COMMANDS } from "./units.ts";
 import { VOLUME_COMMANDS } from "./volumes.ts";
 
 /** All commands of this version, in the order of the help. */
@@ -12,4 +13,5 @@ export const COMMANDS: readonly CommandDeclaration[] = [
   ...IMAGE_COMMANDS,
   ...VOLUME_COMMANDS,
   ...SYSTEM_COMMANDS,
+  ...UNIT_COMMANDS,
 ];

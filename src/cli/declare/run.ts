@@ -257,6 +257,7 @@ export const RUN_OPTIONS: readonly OptionDeclaration[] = [
   // Its life
   { flags: "--rm", group: LIFE, summary: "remove the container when it ends" },
   { flags: "--name", value: "string", group: LIFE, summary: "name of the container" },
+  { flags: "--replace", group: LIFE, summary: "remove the container that has the name" },
   { flags: "-l, --label", value: "list", repeatable: true, group: LIFE, summary: "a label: NAME=VALUE" },
   { flags: "--label-file", value: "list", repeatable: true, group: LIFE, summary: "labels from a file" },
   {
@@ -291,6 +292,13 @@ export const RUN_OPTIONS: readonly OptionDeclaration[] = [
   { flags: "--health-start-period", value: "duration", group: LIFE, summary: "time in which failures do not count" },
   { flags: "--health-timeout", value: "duration", group: LIFE, summary: "time that one check may take" },
   { flags: "--no-healthcheck", group: LIFE, summary: "no health check, whatever the image says" },
+  {
+    flags: "--sdnotify",
+    value: "mode",
+    group: LIFE,
+    summary: "who tells systemd that it is up: conmon, container or ignore",
+    default: "ignore",
+  },
   { flags: "--explain", group: LIFE, summary: "print what would be done, one line a system call, and do nothing" },
   { flags: "--format", value: "string", group: LIFE, summary: "json: print --explain as JSON" },
 

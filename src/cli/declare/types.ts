@@ -39,6 +39,8 @@ export interface CommandDeclaration {
   examples: readonly (readonly [command: string, meaning: string])[];
   /** The first argument ends the flags: what follows belongs to the command in the container. */
   stopsAtFirstArgument?: boolean;
+  /** `-dryrun` is `--dryrun`: for commands that others call as they call a program of Go. There are no letters then. */
+  takesSingleDash?: boolean;
   /** Exit code of a failure that names none: 125 where 1 could be the container's own, else 1, as docker has it. */
   failureExitCode: 1 | 125;
   /** A paragraph below the options. */
