@@ -3,19 +3,11 @@
  *
  * @module
  */
-import { allocate, readLater } from "#ffi/mod.ts";
 import { type Fd, tryCall } from "#linux/call.ts";
-import { close, writeAll } from "#linux/file.ts";
+import { close } from "#linux/file.ts";
 import { SIGNALS } from "#linux/signals.ts";
-import {
-  rawSettings,
-  readTerminal,
-  readTerminalSize,
-  type TerminalSettings,
-  writeTerminal,
-  writeTerminalSize,
-} from "#linux/terminal.ts";
 import { type Running, waitForEnd } from "#runtime/launch_container.ts";
+import { showTerminal, typeInto } from "./relay_terminal.ts";
 
 /** How a container is followed. */
 export interface ForegroundOptions {
@@ -61,16 +53,20 @@ const NOT_PASSED_ON = new Set([
  */
 export async function followForeground(running: Running, options: ForegroundOptions): Promise<number | undefined> {
   if (running.pidfd !== undefined) options.signals?.passTo(running.pidfd);
-  const terminal = running.terminal === undefined ? undefined : relayTerminal(running.terminal, options.interactive);
+  const { terminal } = running;
+  const shown = terminal === undefined ? undefined : showTerminal(terminal);
+  const typing = terminal === undefined
+    ? undefined
+    : typeInto(terminal, { interactive: options.interactive, detachKeys: [] });
   try {
     const status = await running.wait(terminal === undefined ? QUICK_MS : 0);
     if (status === undefined && running.pidfd !== undefined) await waitForEnd(running.pidfd);
-    await terminal?.drained;
+    await shown;
     return status;
   } finally {
-    terminal?.restore();
+    typing?.stop();
     options.signals?.release();
-    if (running.terminal !== undefined) close(running.terminal);
+    if (terminal !== undefined) close(terminal);
     if (running.pidfd !== undefined) close(running.pidfd);
   }
 }
@@ -115,77 +111,4 @@ export function holdSignals(): HeldSignals {
       handlers.forEach(([signal, handler]) => process.removeListener(signal, handler));
     },
   };
-}
-
-const [STDIN, STDOUT] = [0 as Fd, 1 as Fd];
-
-/** Copies between the caller's terminal and the container's, raw. */
-function relayTerminal(master: Fd, interactive: boolean): { drained: Promise<void>; restore: () => void } {
-  const before = interactive ? readTerminal(STDIN) : undefined;
-  const restore = restoreOnExit(before);
-  if (before !== undefined) writeTerminal(STDIN, rawSettings(before));
-  const resize = () => {
-    const size = readTerminalSize(STDOUT) ?? readTerminalSize(STDIN);
-    if (size !== undefined) writeTerminalSize(master, size);
-  };
-  process.on("SIGWINCH", resize);
-  resize();
-  const stopInput = interactive ? copyInput(master) : () => {};
-  return {
-    drained: copyOutput(master),
-    restore: () => {
-      process.removeListener("SIGWINCH", resize);
-      stopInput();
-      restore();
-    },
-  };
-}
-
-/** Gives the terminal its settings back, at the latest when this process exits. */
-function restoreOnExit(settings: TerminalSettings | undefined): () => void {
-  if (settings === undefined) return () => {};
-  const restore = () => {
-    process.removeListener("exit", restore);
-    writeTerminal(STDIN, settings);
-  };
-  process.on("exit", restore);
-  return restore;
-}
-
-const CHUNK_BYTES = 65536;
-
-/** Resolves when the terminal's other side is closed by all: EIO, or its end. */
-async function copyOutput(master: Fd): Promise<void> {
-  const buffer = allocate(CHUNK_BYTES);
-  for (;;) {
-    const count = await readLater(master, buffer);
-    if (count <= 0) return;
-    try {
-      writeAll(STDOUT, buffer.subarray(0, count));
-    } catch {
-      // nobody reads: the container's own affair is not ended by it
-    }
-  }
-}
-
-/**
- * Copies what is typed, until it ends or is told to stop. By the runtime's own stream, which waits for events: a read that
- * blocks holds one of the runtime's threads, and Bun has two of them where there are two processors. The terminal's output
- * and the monitor's report take both.
- */
-function copyInput(master: Fd): () => void {
-  const { stdin } = process;
-  const copy = (chunk: Uint8Array) => {
-    try {
-      writeAll(master, chunk);
-    } catch {
-      stop();
-    }
-  };
-  const stop = () => {
-    stdin.removeListener("data", copy);
-    stdin.pause();
-  };
-  stdin.on("data", copy);
-  return stop;
 }

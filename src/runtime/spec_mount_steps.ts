@@ -31,7 +31,7 @@ import {
 } from "./mount_steps.ts";
 import type { ContainerSetup } from "./setup.ts";
 import { ROOT, targetSteps } from "./target_steps.ts";
-import { openTerminalSteps } from "./terminal_steps.ts";
+import { consoleSteps, openTerminalSteps, sendTerminalSteps } from "./terminal_steps.ts";
 import { kernelSettings, kernelSettingSteps } from "./setting_steps.ts";
 import { requireProcess } from "./setup.ts";
 
@@ -72,7 +72,12 @@ function terminalSteps(setup: ContainerSetup): Step[] {
   const process = requireProcess(setup.spec);
   const size = process.consoleSize ?? { height: 24, width: 80 };
   const group = outsideId(setup.map.gid, TTY_GROUP) === undefined ? process.user.gid : TTY_GROUP;
-  return openTerminalSteps({ rows: size.height, columns: size.width }, { uid: process.user.uid, gid: group });
+  const owner = { uid: process.user.uid, gid: group };
+  return [
+    ...openTerminalSteps({ rows: size.height, columns: size.width }, owner),
+    ...sendTerminalSteps(),
+    ...consoleSteps(),
+  ];
 }
 
 /** One mount of the specification (runtime-spec, config.md, "Mounts"). */

@@ -6,6 +6,7 @@ import {
   OPEN_HOW,
   RESOLVE_BENEATH,
   RESOLVE_NO_SYMLINKS,
+  RESOLVE_NO_XDEV,
   S_IFREG,
 } from "#linux/file.ts";
 import { TIOCGPTPEER, TIOCSCTTY, TIOCSPTLCK, TIOCSWINSZ } from "#linux/ioctl.ts";
@@ -24,19 +25,19 @@ export function winsize(rows: number, columns: number): Uint8Array {
 }
 
 /**
- * Opens a pseudo-terminal of the container's own devpts (the step `devpts` holds its mount), gives it its size before
- * anything runs (C-079), and sends the master over {@linkcode CONSOLE_FD}. The slave is opened from the master by
- * TIOCGPTPEER, never by a name (A-028).
- * @param owner The ids inside that the terminal belongs to; gid undefined where no tty group is mapped.
+ * Opens a pseudo-terminal of the devpts that the step `devpts` holds, as the steps `master` and `slave`, and gives it its
+ * size before anything runs (C-079). The slave is opened from the master by TIOCGPTPEER, never by a name (A-028).
+ * @param owner The ids inside that the terminal belongs to.
  */
 export function openTerminalSteps(
   size: { rows: number; columns: number },
   owner: { uid: number; gid: number },
 ): Step[] {
+  const resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
   return [
     step(
       "openat2",
-      [{ result: "devpts" }, "ptmx", openHow(O_RDWR | O_NOCTTY, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS), OPEN_HOW.SIZE],
+      [{ result: "devpts" }, "ptmx", openHow(O_RDWR | O_NOCTTY, resolve), OPEN_HOW.SIZE],
       "open",
       "terminal master",
       { id: "master" },
@@ -49,6 +50,12 @@ export function openTerminalSteps(
     step("fchown", [{ result: "slave" }, owner.uid, owner.gid], "give terminal to", String(owner.uid), {
       ignore: true,
     }),
+  ];
+}
+
+/** Sends the terminal's master over {@linkcode CONSOLE_FD}. */
+export function sendTerminalSteps(): Step[] {
+  return [
     operate(
       "store",
       [{ buffer: "console control", offset: 16 }, { result: "master" }, 4],
@@ -68,7 +75,12 @@ export function openTerminalSteps(
       "terminal master",
     ),
     step("close", [{ result: "master" }], "close", "terminal master"),
-    // /dev/console is the same terminal, bound by descriptor
+  ];
+}
+
+/** Makes /dev/console the same terminal, bound by descriptor. */
+export function consoleSteps(): Step[] {
+  return [
     step("mknodat", [{ result: "dev" }, "console", S_IFREG | 0o620, 0], "make file", "/dev/console"),
     step(
       "open_tree",
