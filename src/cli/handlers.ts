@@ -7,6 +7,7 @@ const LOADERS: ReadonlyMap<string, () => Promise<CommandFunction>> = new Map<str
   ["check", async () => (await import("./commands/check.ts")).runCheck],
   ["container inspect", async () => (await import("./commands/inspect.ts")).runContainerInspect],
   ["container prune", async () => (await import("./commands/containers.ts")).runPruneContainers],
+  ["events", async () => (await import("./commands/events.ts")).runEvents],
   ["history", async () => (await import("./commands/history.ts")).runHistory],
   ["image exists", async () => (await import("./commands/inspect.ts")).runImageExists],
   ["image inspect", async () => (await import("./commands/inspect.ts")).runImageInspect],

@@ -90,6 +90,11 @@ export function containerEvent(
   return { type: "container", action, id, attributes, timeMs };
 }
 
+/** The beginning of a container whose output the caller gets, in Docker's order (C-122). */
+export function foregroundEvents(subject: EventSubject, startedMs: number): EngineEvent[] {
+  return ["create", "attach", "start"].map((action) => containerEvent(subject, action, {}, startedMs));
+}
+
 /** A signal to a container. */
 export function killEvent(subject: EventSubject, signal: number): EngineEvent {
   return containerEvent(subject, "kill", { signal: String(signal) });

@@ -36,7 +36,7 @@ import {
 } from "./container_record.ts";
 import { type ContainerEnd, writeEnd } from "./container_end.ts";
 import type { Engine } from "./engine.ts";
-import { containerEvent, dieEvent, type EventSubject, noteEvents } from "./events.ts";
+import { containerEvent, dieEvent, type EventSubject, foregroundEvents, noteEvents } from "./events.ts";
 import { followRun } from "./follow_run.ts";
 import { type ForegroundOptions, type HeldSignals, holdSignals } from "./foreground.ts";
 import { makeTreeDirectories } from "./host_tree.ts";
@@ -264,10 +264,7 @@ async function startRun(input: RunInput): Promise<Started> {
   });
   const labels = labelsOf(plan.root.config, request);
   const subject: EventSubject = { id: directory.id, name, image: request.image, labels };
-  noteEvents(engine, [
-    containerEvent(subject, "create", {}, startedMs),
-    containerEvent(subject, "start", {}, startedMs),
-  ]);
+  noteEvents(engine, foregroundEvents(subject, startedMs));
   pidfile?.write(running.pid);
   input.started?.({ id: directory.id, name, running });
 

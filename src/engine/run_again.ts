@@ -27,7 +27,7 @@ import {
 } from "./container_directory.ts";
 import { makeContainerId } from "./container_id.ts";
 import type { Engine, EngineOptions } from "./engine.ts";
-import { containerEvent, dieEvent, type EventSubject, noteEvents } from "./events.ts";
+import { containerEvent, dieEvent, type EventSubject, foregroundEvents, noteEvents } from "./events.ts";
 import { followRun } from "./follow_run.ts";
 import { holdSignals } from "./foreground.ts";
 import { dataRootPath, openRunRoot } from "./paths.ts";
@@ -102,10 +102,7 @@ export async function runAgain(input: AgainInput): Promise<number | undefined> {
     startedMs,
   });
   const subject = subjectOf(plan.record, id, name);
-  noteEvents(roots, [
-    containerEvent(subject, "create", {}, startedMs),
-    containerEvent(subject, "start", {}, startedMs),
-  ]);
+  noteEvents(roots, foregroundEvents(subject, startedMs));
 
   const gone = gonePath(directory);
   const status = await followRun(running, directory, { interactive: false, signals }, openEngine);

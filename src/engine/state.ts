@@ -6,6 +6,7 @@
  */
 import * as fs from "node:fs";
 import { join } from "node:path";
+import { randomHex } from "#linux/random.ts";
 import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
 import type { ContainerId } from "./container_id.ts";
@@ -51,8 +52,10 @@ export function writeState(engine: Pick<Engine, "runRoot">, state: ContainerStat
   // it may have been swept away (C-058)
   fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
   const file = join(directory, "state.json");
-  fs.writeFileSync(`${file}.new`, JSON.stringify(state), { mode: 0o600 });
-  fs.renameSync(`${file}.new`, file);
+  // the command that starts it and one that finds it without a state may both write
+  const temporary = `${file}.${randomHex(6)}.new`;
+  fs.writeFileSync(temporary, JSON.stringify(state), { mode: 0o600 });
+  fs.renameSync(temporary, file);
 }
 
 /** Reads a container's state; undefined where there is none that can be believed. */

@@ -3,6 +3,7 @@ import { assertEqualInC, compileC, findCompilers, NEEDS_COMPILER } from "../../t
 import { HOST_ARCH } from "./arch.ts";
 import * as clone from "./clone.ts";
 import * as file from "./file.ts";
+import * as inotify from "./inotify.ts";
 import * as ioctl from "./ioctl.ts";
 import * as keyctl from "./keyctl.ts";
 import * as landlock from "./landlock.ts";
@@ -26,6 +27,7 @@ const FAMILIES: readonly { name: string; headers: readonly string[]; exported: E
     exported: file,
     arch: "host",
   },
+  { name: "inotify", headers: ["sys/inotify.h"], exported: inotify },
   {
     name: "ioctl",
     headers: ["sys/ioctl.h", "linux/sockios.h", "net/if.h", "linux/if_tun.h", "linux/fs.h"],

@@ -24,6 +24,31 @@ export const SYSTEM_COMMANDS: readonly CommandDeclaration[] = [
     failureExitCode: 1,
   },
   {
+    names: ["events", "system events"],
+    usage: "[OPTIONS]",
+    summary: "Show what happens to containers, images and volumes",
+    group: HEADINGS.system,
+    arguments: { least: 0, most: 0 },
+    options: [
+      {
+        flags: "-f, --filter",
+        value: "filter",
+        repeatable: true,
+        summary: "type=, event=, container=, image=, volume=, label=NAME[=VALUE], scope=",
+      },
+      { flags: "--format", value: "string", summary: "json, or a Go template such as {{.Action}}" },
+      { flags: "--since", value: "string", summary: "those that were, too: 10m, a date, seconds since 1970" },
+      { flags: "--until", value: "string", summary: "no longer than to this time" },
+      { flags: "--stream", summary: "wait for those that come", default: "true" },
+    ],
+    examples: [
+      ["events --since 1h --until 0s", "what happened in the last hour"],
+      ["events --filter event=die --format '{{.Actor.Attributes.name}}'", "names of containers as they end"],
+    ],
+    failureExitCode: 1,
+    note: "Events are kept until the machine is started again, some ten thousand of them.",
+  },
+  {
     names: ["version"],
     usage: "[OPTIONS]",
     summary: "Show versions",

@@ -12,6 +12,12 @@ export function formatRfc3339(timeMs: number): string {
   return `${formatDay(time)}T${formatClock(time)}${time.getTimezoneOffset() === 0 ? "Z" : formatOffset(time, ":")}`;
 }
 
+/** The same with nine digits of a second, as docker's events and logs have it: `2026-11-25T11:16:53.120000000Z`. */
+export function formatRfc3339Nano(timeMs: number): string {
+  const fraction = String(Math.trunc(timeMs % 1000)).padStart(3, "0") + "000000";
+  return formatRfc3339(timeMs).replace(/(?<=:\d\d)(?=Z|[+-])/, `.${fraction}`);
+}
+
 function formatDay(time: Date): string {
   return `${String(time.getFullYear()).padStart(4, "0")}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
 }

@@ -23,6 +23,8 @@ const MAX_CALLS = 100;
 export interface ExecuteRules {
   /** What to say of a field that is not there; Go's words for a map when absent. */
   describeMissing?: (name: string, value: unknown) => string;
+  /** A map's entry that is not there is `<no value>`, as in docker's lists of events; an error when absent, as in `inspect`. */
+  allowsMissingEntries?: boolean;
   /** Changes each text field of the data before it is used, such as to escape it. */
   readText?: (text: string) => string;
 }
@@ -267,7 +269,7 @@ export function executeTemplate(template: Template, data: unknown, rules: Execut
         throw fail(operand.at, showOperand(operand), message);
       }
       const found = lookUp(value, name);
-      if (!found.has) {
+      if (!found.has && !(rules.allowsMissingEntries === true && kindOf(value) === "map")) {
         const message = rules.describeMissing?.(name, value) ?? `map has no entry for key "${name}"`;
         throw fail(operand.at, showOperand(operand), message);
       }

@@ -1,3 +1,6 @@
+/** On a record whose JSON has other names than templates see: what stands for it in JSON. */
+export const JSON_FORM: unique symbol = Symbol("JSON form");
+
 /** How JSON is laid out. */
 export interface JsonLayout {
   /** Spaces a level; 0 for one line. */
@@ -33,6 +36,7 @@ function writeLevel(value: unknown, layout: JsonLayout, depth: number): string {
       return "null";
   }
   if (value === null) return "null";
+  if (JSON_FORM in value) return writeLevel(value[JSON_FORM], layout, depth + 1);
   if (Array.isArray(value)) {
     return wrap("[", value.map((element) => writeLevel(element, layout, depth + 1)), "]", layout, depth);
   }
