@@ -15,6 +15,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
   const rules = { failureExitCode: 125, debug: false };
   try {
     if (argv[0] === "__worker") return await (await import("./worker.ts")).runWorker();
+    if (argv[0] === "__last-work") return await (await import("./last_work.ts")).runLastWork();
     const scanned = scanOptions(GLOBAL_OPTIONS, argv, { stopsAtFirstOperand: true, program: "dugout" });
     if (hasSwitch(scanned.options, "version")) {
       printOut(`dugout version ${VERSION}\n`);

@@ -101,14 +101,6 @@ export const REFUSED: ReadonlyMap<string, Refusal> = new Map([
   ["link", network("linking containers")],
 
   // until containers outlive the command
-  [
-    "detach",
-    notYet(
-      "containers in the background are not in this version yet",
-      ["", "false"],
-      "A shell's & or tmux keeps one running",
-    ),
-  ],
   ["restart", notYet("restart policies need the keeper that this version does not have yet", ["", "no"])],
   ["health-cmd", notYet(HEALTH_REASON)],
   ["health-interval", notYet(HEALTH_REASON, ["", "0", "0s"])],
@@ -116,7 +108,6 @@ export const REFUSED: ReadonlyMap<string, Refusal> = new Map([
   ["health-start-interval", notYet(HEALTH_REASON, ["", "0", "0s"])],
   ["health-start-period", notYet(HEALTH_REASON, ["", "0", "0s"])],
   ["health-timeout", notYet(HEALTH_REASON, ["", "0", "0s"])],
-  ["log-opt", notYet("logs are not kept in this version yet: the output is the command's own")],
 
   // others
   [

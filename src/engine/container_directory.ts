@@ -65,11 +65,20 @@ export function containerDirectory(dataRoot: string, runRoot: string, id: Contai
  */
 export function makeContainerDirectory(directory: ContainerDirectory, rootMode: number): void {
   fs.mkdirSync(directory.path, { recursive: true, mode: 0o700 });
-  fs.mkdirSync(directory.state, { recursive: true, mode: 0o700 });
-  fs.symlinkSync(directory.path, join(directory.state, "store"));
+  makeStateDirectory(directory);
   for (const path of [directory.upper, directory.work, directory.merged]) fs.mkdirSync(path, { mode: 0o700 });
   // not by mkdir: the caller's umask has no say in it (C-061)
   fs.chmodSync(directory.upper, rootMode);
+}
+
+/** Makes a container's directory in the runtime directory, where it is not there (any more). */
+export function makeStateDirectory({ path, state }: ContainerDirectory): void {
+  fs.mkdirSync(state, { recursive: true, mode: 0o700 });
+  try {
+    fs.symlinkSync(path, join(state, "store"));
+  } catch (error) {
+    if (errorCode(error) !== "EEXIST") throw error;
+  }
 }
 
 /** Whether the things of a container in the runtime directory are of one whose place is, or was, `path`. */
@@ -93,6 +102,15 @@ export function writeRecord(directory: ContainerDirectory, record: unknown): voi
   const file = join(directory.path, "config.json");
   fs.writeFileSync(`${file}.new`, JSON.stringify(record), { mode: 0o600 });
   fs.renameSync(`${file}.new`, file);
+}
+
+/**
+ * Changes some fields of a container's record; the others stay as they are, also those that this program does not know.
+ * @throws ENOENT when the container is gone.
+ */
+export function updateRecord(directory: ContainerDirectory, changes: Readonly<Record<string, unknown>>): void {
+  const text = fs.readFileSync(join(directory.path, "config.json"), "utf8");
+  writeRecord(directory, { ...JSON.parse(text) as Record<string, unknown>, ...changes });
 }
 
 /**

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { linkSync, readFileSync, renameSync, statSync, unlinkSync, writeFileSync } from "node:fs";
+import { linkSync, readFileSync, renameSync, rmSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { randomHex } from "#linux/random.ts";
 import { isJsonObject, parseJson } from "#oci/json.ts";
@@ -17,6 +17,8 @@ export interface ContainerEnd {
   readonly exitCode: number | undefined;
   readonly startedMs: number | undefined;
   readonly finishedMs: number | undefined;
+  /** Why it could not be started. */
+  readonly error?: string;
 }
 
 const FILE = "end.json";
@@ -32,16 +34,28 @@ export function writeEnd(directory: string, end: ContainerEnd): boolean {
   try {
     linkSync(temporary, file);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST" && !isOfEarlierStart(readEnd(directory), end.startedMs)) {
       unlinkSync(temporary);
       return false;
     }
-    // file systems without hard links
+    // file systems without hard links, or the end of an earlier start
     renameSync(temporary, file);
     return true;
   }
   unlinkSync(temporary);
   return true;
+}
+
+/** Whether an end is not that of the start at this time: whoever saw it wrote it down late. */
+export function isOfEarlierStart(end: ContainerEnd | undefined, startedMs: number | undefined): boolean {
+  return end?.startedMs !== undefined && startedMs !== undefined && end.startedMs < startedMs;
+}
+
+/** Forgets how a container ended, since it is started again: what the monitor left first, so that nobody writes it down. */
+export function forgetEnd({ path, state }: { readonly path: string; readonly state: string }): void {
+  for (const file of [join(state, EXIT_RECORD), join(path, EXIT_RECORD), join(path, FILE)]) {
+    rmSync(file, { force: true });
+  }
 }
 
 /** Reads an end; undefined where none is written. */
@@ -53,15 +67,24 @@ export function readEnd(directory: string): ContainerEnd | undefined {
       const found = value[key];
       return typeof found === "number" ? found : undefined;
     };
-    return { exitCode: number("exitCode"), startedMs: number("startedMs"), finishedMs: number("finishedMs") };
+    const error = value["error"];
+    return {
+      exitCode: number("exitCode"),
+      startedMs: number("startedMs"),
+      finishedMs: number("finishedMs"),
+      ...(typeof error === "string" ? { error } : {}),
+    };
   } catch {
     return undefined;
   }
 }
 
-/** What a monitor left in the runtime directory: wait status, 4 bytes little-endian. */
-export function readExitRecord(stateDirectory: string): { exitCode: number; finishedMs: number } | undefined {
-  const file = join(stateDirectory, EXIT_RECORD);
+/**
+ * What a monitor left: wait status, 4 bytes little-endian.
+ * @param directory The container's in the runtime directory; where that was swept away, its other one.
+ */
+export function readExitRecord(directory: string): { exitCode: number; finishedMs: number } | undefined {
+  const file = join(directory, EXIT_RECORD);
   try {
     const bytes = readFileSync(file);
     if (bytes.length !== 4) return undefined;

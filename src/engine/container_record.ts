@@ -62,6 +62,8 @@ export interface ContainerRecord extends Whereabouts {
   readonly request: JsonValue | undefined;
   /** The image's part of that, for `parseRunConfig`. */
   readonly imageConfig: string | undefined;
+  /** How many of {@linkcode lowers}, from the first on, are its own root's. */
+  readonly rootLayers: number;
   /** Whether it was made and has never been started. */
   readonly isNew: boolean;
   /** Milliseconds since 1970, of the last start. */
@@ -112,6 +114,7 @@ export function makeRecord(input: RecordInput): Record<string, unknown> {
     ...whereabouts(),
     request: encodeRequest(request, options),
     imageConfig: encodeRunConfig(config),
+    rootLayers: described.lowers.length,
     facts: {
       hostname: request.hostname,
       domainname: request.domainname,
@@ -205,6 +208,7 @@ function decodeRecord(id: string, value: JsonObject): ContainerRecord {
     facts: facts !== undefined && isJsonObject(facts) ? facts : {},
     request: value["request"],
     imageConfig: readText(value["imageConfig"]),
+    rootLayers: readNumber(value["rootLayers"]) ?? 0,
     isNew: value["isNew"] === true,
     startedMs: readNumber(value["startedMs"]),
     restartCount: readNumber(value["restartCount"]) ?? 0,

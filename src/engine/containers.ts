@@ -7,7 +7,7 @@
 import { join } from "node:path";
 import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
-import { type ContainerEnd, readEnd, readExitRecord, writeEnd } from "./container_end.ts";
+import { type ContainerEnd, isOfEarlierStart, readEnd, readExitRecord, writeEnd } from "./container_end.ts";
 import { type ContainerRecord, listRecords, readRecord } from "./container_record.ts";
 import type { Engine } from "./engine.ts";
 import { dieEvent, noteEvent } from "./events.ts";
@@ -17,8 +17,8 @@ import { isOwnerAlive, seenFrom, type Whereabouts, whereabouts } from "./whereab
 
 /** What has become of a container. */
 export type ContainerStatus =
-  /** It is being made. */
-  | { readonly kind: "created" }
+  /** It has not been started, or is just being; `end` tells of a start that failed. */
+  | { readonly kind: "created"; readonly isStarting: boolean; readonly end?: ContainerEnd | undefined }
   | { readonly kind: "running"; readonly state: ContainerState }
   | { readonly kind: "exited"; readonly end: ContainerEnd }
   /** It was started on another machine that shares this store: from here nobody can tell. */
@@ -44,11 +44,12 @@ export function listContainers(engine: Engine): { containers: Container[]; damag
 export function readStatus(engine: Engine, record: ContainerRecord, here: Whereabouts): ContainerStatus {
   const directory = join(engine.dataRoot, "containers", record.id);
   const written = readEnd(directory);
-  if (written !== undefined) return { kind: "exited", end: written };
+  if (record.isNew) return { kind: "created", isStarting: false, end: written };
+  if (written !== undefined && !isOfEarlierStart(written, record.startedMs)) return { kind: "exited", end: written };
   const seen = seenFrom(record, here);
   if (seen === "elsewhere") return { kind: "elsewhere", machine: record.machine };
   if (seen === "before") {
-    return noteEnd(engine, record, { exitCode: undefined, startedMs: undefined, finishedMs: undefined });
+    return noteEnd(engine, record, { exitCode: undefined, startedMs: record.startedMs, finishedMs: undefined });
   }
 
   const state = readState(engine, record.id);
@@ -61,15 +62,16 @@ export function readStatus(engine: Engine, record: ContainerRecord, here: Wherea
     return { kind: "running", state: living };
   }
   // looked at behind the monitor, which leaves it when it goes
-  const exit = readExitRecord(join(engine.runRoot, "containers", record.id));
-  if (exit !== undefined) return noteEnd(engine, record, { ...exit, startedMs: before?.startedMs });
+  const exit = readExitRecord(join(engine.runRoot, "containers", record.id)) ?? readExitRecord(directory);
+  const startedMs = before?.startedMs ?? record.startedMs;
+  if (exit !== undefined) return noteEnd(engine, record, { ...exit, startedMs });
   // the first process has ended, and the monitor is about to say how
   if (monitor !== undefined && before !== undefined) return { kind: "running", state: before };
   // the command may have written the end between two of these looks
   const last = readEnd(directory);
-  if (last !== undefined) return { kind: "exited", end: last };
-  if (monitor !== undefined || isOwnerAlive(record)) return { kind: "created" };
-  return noteEnd(engine, record, { exitCode: undefined, startedMs: before?.startedMs, finishedMs: undefined });
+  if (last !== undefined && !isOfEarlierStart(last, record.startedMs)) return { kind: "exited", end: last };
+  if (monitor !== undefined || isOwnerAlive(record)) return { kind: "created", isStarting: true };
+  return noteEnd(engine, record, { exitCode: undefined, startedMs, finishedMs: undefined });
 }
 
 function noteEnd(engine: Engine, record: ContainerRecord, end: ContainerEnd): ContainerStatus {

@@ -114,7 +114,29 @@ test("the monitor's exit record is read where the command could not, and written
 
 test("a container that is just being made is created, not exited", () => {
   using t = makeTestEngine();
-  assert.deepEqual(statusOf(t.engine, put(t.engine, "one", {}, true)), { kind: "created" });
+  assert.deepEqual(statusOf(t.engine, put(t.engine, "one", {}, true)), { kind: "created", isStarting: true });
+});
+
+test("a container that was made and never started is created, also where a start failed", () => {
+  using t = makeTestEngine();
+  const record = put(t.engine, "one", { isNew: true });
+  assert.deepEqual(statusOf(t.engine, record), { kind: "created", isStarting: false, end: undefined });
+  const end = { exitCode: 127, startedMs: undefined, finishedMs: undefined, error: "no such program" };
+  writeEnd(join(t.engine.dataRoot, "containers", record.id), end);
+  assert.deepEqual(statusOf(t.engine, record), { kind: "created", isStarting: false, end });
+});
+
+test("the end of an earlier start, written down late, is not that of this one", () => {
+  using t = makeTestEngine();
+  const record = put(t.engine, "one", { startedMs: 2000 }, true);
+  const directory = join(t.engine.dataRoot, "containers", record.id);
+  writeEnd(directory, { exitCode: 1, startedMs: 1000, finishedMs: 1500 });
+  assert.deepEqual(statusOf(t.engine, record), { kind: "created", isStarting: true });
+  assert.ok(writeEnd(directory, { exitCode: 7, startedMs: 2000, finishedMs: 3000 }), "it takes its place");
+  assert.deepEqual(statusOf(t.engine, record), {
+    kind: "exited",
+    end: { exitCode: 7, startedMs: 2000, finishedMs: 3000 },
+  });
 });
 
 test("containers are found by name, by id, and by the beginning of one", () => {

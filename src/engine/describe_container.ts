@@ -5,6 +5,7 @@
  */
 import { join } from "node:path";
 import type { JsonValue } from "#oci/json.ts";
+import { LOG_FILE } from "#runtime/log_frame.ts";
 import type { RecordedMount } from "./container_record.ts";
 import type { Container, ContainerStatus } from "./containers.ts";
 import type { Engine } from "./engine.ts";
@@ -42,9 +43,9 @@ export function describeContainer(
     ResolvConfPath: join(directory, "resolv.conf"),
     HostnamePath: join(directory, "hostname"),
     HostsPath: join(directory, "hosts"),
-    LogPath: "",
+    LogPath: join(directory, LOG_FILE),
     Name: `/${record.name}`,
-    RestartCount: 0,
+    RestartCount: record.restartCount,
     Driver: engine.storageDriver ?? "overlay",
     Platform: "linux",
     MountLabel: "",
@@ -100,7 +101,7 @@ function hostText(value: JsonValue | undefined): JsonValue {
 function describeState(container: Container): Record<string, unknown> {
   const { status } = container;
   const isRunning = status.kind === "running";
-  const startedMs = isRunning ? status.state.startedMs : status.kind === "exited" ? status.end.startedMs : undefined;
+  const end = status.kind === "exited" || status.kind === "created" ? status.end : undefined;
   return {
     Status: stateWord(status),
     Running: isRunning,
@@ -109,10 +110,10 @@ function describeState(container: Container): Record<string, unknown> {
     OOMKilled: false,
     Dead: false,
     Pid: isRunning ? status.state.pid : 0,
-    ExitCode: shownExitCode(container),
-    Error: "",
-    StartedAt: timeText(startedMs),
-    FinishedAt: timeText(status.kind === "exited" ? status.end.finishedMs : undefined),
+    ExitCode: status.kind === "created" ? end?.exitCode ?? 0 : shownExitCode(container),
+    Error: end?.error ?? "",
+    StartedAt: timeText(isRunning ? status.state.startedMs : end?.startedMs),
+    FinishedAt: timeText(end?.finishedMs),
   };
 }
 

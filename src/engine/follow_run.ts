@@ -9,9 +9,10 @@ import type { Running } from "#runtime/launch_container.ts";
 import { EXIT_RECORD } from "#runtime/setup.ts";
 import type { ContainerDirectory } from "./container_directory.ts";
 import type { Engine } from "./engine.ts";
-import { followForeground, type ForegroundOptions } from "./foreground.ts";
+import { followForeground, type HeldSignals } from "./foreground.ts";
 
-const SWEEP_AFTER_MS = 500;
+/** A command that has nothing else to do for so long looks for what others left. */
+export const SWEEP_AFTER_MS: number = 500;
 
 /**
  * Follows a container to its end; what killed commands left is looked for while there is nothing else to do.
@@ -20,15 +21,15 @@ const SWEEP_AFTER_MS = 500;
 export async function followRun(
   running: Running,
   directory: ContainerDirectory,
-  options: ForegroundOptions,
+  signals: HeldSignals | undefined,
   openEngine: () => Engine | Promise<Engine>,
 ): Promise<number | undefined> {
   const sweep = setTimeout(() => void sweepQuietly(openEngine), SWEEP_AFTER_MS);
-  return await followForeground(running, options).finally(() => clearTimeout(sweep)) ?? readStatus(directory);
+  return await followForeground(running, signals).finally(() => clearTimeout(sweep)) ?? readWaitStatus(directory);
 }
 
 /** The wait status that the monitor left on disk, where it could not tell it. */
-function readStatus(directory: ContainerDirectory): number | undefined {
+export function readWaitStatus(directory: ContainerDirectory): number | undefined {
   try {
     const bytes = readFileSync(join(directory.state, EXIT_RECORD));
     return bytes.length === 4 ? bytes.readInt32LE(0) : undefined;
@@ -37,7 +38,8 @@ function readStatus(directory: ContainerDirectory): number | undefined {
   }
 }
 
-async function sweepQuietly(openEngine: () => Engine | Promise<Engine>): Promise<void> {
+/** Looks for what killed commands left. */
+export async function sweepQuietly(openEngine: () => Engine | Promise<Engine>): Promise<void> {
   try {
     await (await import("./sweep.ts")).sweepContainers(await openEngine());
   } catch {

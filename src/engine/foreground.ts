@@ -1,5 +1,5 @@
 /**
- * A running container and the person in front of it: signals are passed on, a terminal is relayed.
+ * A running container and the person in front of it: signals are passed on.
  *
  * @module
  */
@@ -7,15 +7,6 @@ import { type Fd, tryCall } from "#linux/call.ts";
 import { close } from "#linux/file.ts";
 import { SIGNALS } from "#linux/signals.ts";
 import { type Running, waitForEnd } from "#runtime/launch_container.ts";
-import { showTerminal, typeInto } from "./relay_terminal.ts";
-
-/** How a container is followed. */
-export interface ForegroundOptions {
-  /** Whether the caller's stdin is copied to the container's terminal. */
-  readonly interactive: boolean;
-  /** Signals to pass on; undefined with `--sig-proxy=false`. */
-  readonly signals: HeldSignals | undefined;
-}
 
 /** How long signals may have to wait to be passed on, for the sake of containers that are over in a moment. */
 const QUICK_MS = 5;
@@ -48,25 +39,21 @@ const NOT_PASSED_ON = new Set([
 
 /**
  * Follows a container to its end.
- * @returns Its wait status (wait4(2)), or undefined when the monitor was killed. All that it wrote to a terminal has been
- * written to stdout by then.
+ * @param signals To pass on; undefined with `--sig-proxy=false`.
+ * @returns Its wait status (wait4(2)), or undefined when the monitor was killed.
  */
-export async function followForeground(running: Running, options: ForegroundOptions): Promise<number | undefined> {
-  if (running.pidfd !== undefined) options.signals?.passTo(running.pidfd);
-  const { terminal } = running;
-  const shown = terminal === undefined ? undefined : showTerminal(terminal);
-  const typing = terminal === undefined
-    ? undefined
-    : typeInto(terminal, { interactive: options.interactive, detachKeys: [] });
+export async function followForeground(
+  running: Running,
+  signals: HeldSignals | undefined,
+  quickMs: number = QUICK_MS,
+): Promise<number | undefined> {
+  if (running.pidfd !== undefined) signals?.passTo(running.pidfd);
   try {
-    const status = await running.wait(terminal === undefined ? QUICK_MS : 0);
+    const status = await running.wait(quickMs);
     if (status === undefined && running.pidfd !== undefined) await waitForEnd(running.pidfd);
-    await shown;
     return status;
   } finally {
-    typing?.stop();
-    options.signals?.release();
-    if (terminal !== undefined) close(terminal);
+    signals?.release();
     if (running.pidfd !== undefined) close(running.pidfd);
   }
 }

@@ -175,7 +175,7 @@ async function openImage(
   checkHasLayers(image, mount.image);
   const lowers = await ensureLayers(openLayerStore(engine, map), image);
   const place = join(directory.path, `image-${index}`);
-  if (!isLook) mkdirSync(place, { mode: 0o700 });
+  if (!isLook) mkdirSync(place, { recursive: true, mode: 0o700 });
   return {
     kind: "image",
     image: mount.image,

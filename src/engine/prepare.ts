@@ -14,7 +14,7 @@ import { DugoutError } from "#oci/error.ts";
 import type { RunConfig } from "#oci/image_config.ts";
 import type { MountSpec, RuntimeSpec } from "#oci/runtime_spec.ts";
 import { quote } from "#oci/text.ts";
-import type { RunOptions, RunRequest } from "#docker/run_request.ts";
+import type { RunRequest } from "#docker/run_request.ts";
 import { planContainer } from "#runtime/container.ts";
 import { chooseIdMap } from "#runtime/identity.ts";
 import type { Digest } from "#oci/digest.ts";
@@ -60,13 +60,16 @@ export interface Prepared {
 export interface PrepareInput {
   readonly engine: Engine;
   readonly request: RunRequest;
-  readonly options: RunOptions;
   readonly map: IdMap;
   readonly user: ResolvedUser;
   readonly root: RootSource;
   readonly directory: ContainerDirectory;
   readonly mounts: readonly OpenedMount[];
   readonly stdio: StdioPlan;
+  /** Whether the monitor goes on with a tape of its own, which keeps the output. */
+  readonly keepsOutput: boolean;
+  /** Whether it lives on when its caller is gone. */
+  readonly outlivesCaller?: boolean;
   /** Whether a terminal of the caller's is among the container's descriptors. */
   readonly guardTerminal: boolean;
   readonly terminal: { rows: number; columns: number } | undefined;
@@ -220,11 +223,12 @@ export function prepareContainer(input: PrepareInput): Prepared {
     ...(input.userNamespace === undefined ? {} : { userNamespace: input.userNamespace }),
     host: engine.host,
     stdio,
+    keepsOutput: input.keepsOutput,
     init: request.init,
     filter,
     filterHidesKeys: profile === "default",
     keepGroups: request.groupAdd.includes("keep-groups") || (user.uid === 0 && request.groupAdd.length === 0),
-    deathSignal: process.env["SLURM_JOB_ID"] === undefined ? undefined : SIGKILL,
+    deathSignal: input.outlivesCaller || process.env["SLURM_JOB_ID"] === undefined ? undefined : SIGKILL,
     resolve: (path) => resolveInLayers(layers, path).path,
     lockedFlags: (source) => lockedFlags(statFileSystem(source).flags),
     // what is not there yet are files that the engine writes before the start

@@ -39,6 +39,7 @@ function prepareFor(id: ContainerId): Prepared {
     map: { uid: ids, gid: ids },
     host: { mountSetattr: true, landlockAbi: 6, lastCapability: 40 },
     stdio: { kind: "inherit", relays: [] },
+    keepsOutput: false,
     init: false,
     filter: undefined,
     filterHidesKeys: false,

@@ -5,10 +5,12 @@
  */
 import { SIGNALS } from "#linux/signals.ts";
 import { DugoutError } from "#oci/error.ts";
+import { delay } from "#storage/delay.ts";
+import { forgetLock, withContainerLock } from "./lock_container.ts";
 import { containerDirectory } from "./container_directory.ts";
 import type { ContainerId } from "./container_id.ts";
-import type { ContainerRecord } from "./container_record.ts";
-import { type FoundContainer, readStatus } from "./containers.ts";
+import { type ContainerRecord, readRecord } from "./container_record.ts";
+import { type ContainerStatus, type FoundContainer, readStatus } from "./containers.ts";
 import type { Engine } from "./engine.ts";
 import { containerEvent, killEvent, noteEvent } from "./events.ts";
 import { discardContainer, forgetContainer, ownVolumes } from "./remove.ts";
@@ -25,6 +27,7 @@ export interface RemoveContainerOptions {
 
 /** So long a container has to end after SIGKILL: only the kernel can hold it up. */
 const KILL_MS = 10_000;
+const LOOK_MS = 10;
 /** So long the command that runs a container with --rm has to remove it. */
 const OWNER_MS = 3000;
 
@@ -37,7 +40,21 @@ export async function removeContainer(
   { id, record }: FoundContainer,
   options: RemoveContainerOptions,
 ): Promise<void> {
-  if (record !== undefined && await makeSureItEnded(engine, record, options.force) === "removed") return;
+  for (const waits of [true, false]) {
+    const isRemoved = await withContainerLock(engine, id, async () => {
+      const state = record === undefined ? "ended" : await makeSureItEnded(engine, record, options.force);
+      if (state === "owner" && waits) return false;
+      if (state !== "removed") await discard(engine, { id, record }, options);
+      forgetLock(engine, id);
+      return true;
+    });
+    if (isRemoved) return;
+    // who runs it with --rm removes it; if not, we do
+    await waitForEnd(engine, record!, OWNER_MS, "removed");
+  }
+}
+
+async function discard(engine: Engine, { id, record }: FoundContainer, options: RemoveContainerOptions): Promise<void> {
   const directory = containerDirectory(engine.dataRoot, engine.runRoot, id as ContainerId);
   const wasThere = await discardContainer(engine, directory);
   const volumes = options.volumes || record?.rm === true ? ownVolumes(record) : [];
@@ -45,16 +62,18 @@ export async function removeContainer(
   if (wasThere && record !== undefined) noteEvent(engine, containerEvent(record, "destroy"));
 }
 
+/** `owner`: it has ended, and the command that runs it with --rm is about to remove it. */
 async function makeSureItEnded(
   engine: Engine,
   record: ContainerRecord,
   force: boolean,
-): Promise<"ended" | "removed"> {
-  const status = readStatus(engine, record, whereabouts());
+): Promise<"ended" | "removed" | "owner"> {
+  const status = await readSettledStatus(engine, record, force);
+  if (status === undefined) return "removed";
+  const ended = record.rm && isOwnerAlive(record) ? "owner" : "ended";
   switch (status.kind) {
     case "exited":
-      // with --rm the command that runs it removes it
-      return record.rm && isOwnerAlive(record) ? await waitForOwner(engine, record) : "ended";
+      return ended;
     case "elsewhere":
       throw new DugoutError(
         "CONTAINER_ELSEWHERE",
@@ -62,7 +81,7 @@ async function makeSureItEnded(
         { exitCode: 1, hint: "remove it there" },
       );
     case "created":
-      if (force) return "ended";
+      if (force || !status.isStarting) return "ended";
       throw new DugoutError("CONTAINER_RUNNING", `cannot remove container "${record.name}": it is just being started`, {
         exitCode: 1,
         hint: "try again, or force it: rm -f",
@@ -83,15 +102,26 @@ async function makeSureItEnded(
           { exitCode: 1, hint: "they wait for a device or a file server; try again later" },
         );
       }
-      if (then === undefined) return "removed";
-      return record.rm && isOwnerAlive(record) ? await waitForOwner(engine, record) : "ended";
+      return then === undefined ? "removed" : ended;
     }
     default:
       throw new Error(`Unknown status ${status satisfies never}`);
   }
 }
 
-/** The command that runs a container with --rm removes it; if it does not, we do. */
-async function waitForOwner(engine: Engine, record: ContainerRecord): Promise<"ended" | "removed"> {
-  return await waitForEnd(engine, record, OWNER_MS, "removed") === undefined ? "removed" : "ended";
+/**
+ * What has become of it. With force, a start that is under way is waited for: else its container would run on, removed.
+ * @returns Undefined when it is gone.
+ */
+async function readSettledStatus(
+  engine: Engine,
+  record: ContainerRecord,
+  force: boolean,
+): Promise<ContainerStatus | undefined> {
+  for (const stopMs = performance.now() + KILL_MS;;) {
+    const status = readStatus(engine, record, whereabouts());
+    if (!force || status.kind !== "created" || !status.isStarting || performance.now() > stopMs) return status;
+    if (readRecord(engine.dataRoot, record.id) === undefined) return undefined;
+    await delay(LOOK_MS);
+  }
 }

@@ -33,7 +33,7 @@ export async function removeOwnTree(engine: Engine, path: string): Promise<void>
 }
 
 /** The containers, by id, that use each volume. */
-export function volumeUsers(engine: Engine): Map<string, string[]> {
+export function volumeUsers(engine: Pick<Engine, "dataRoot">): Map<string, string[]> {
   const users = new Map<string, string[]>();
   for (const { id, mounts } of listRecords(engine.dataRoot).records) {
     for (const { volume } of mounts) if (volume !== undefined) users.set(volume, [...users.get(volume) ?? [], id]);

@@ -17,9 +17,10 @@ import type { ResolvedUser } from "#runtime/users.ts";
 import { type Driver, planRootfs } from "#storage/driver.ts";
 import type { ContainerDirectory } from "./container_directory.ts";
 import type { Engine } from "./engine.ts";
+import { keepsOutput } from "./keeps_output.ts";
 import { hasMountBelow, planHostTree, readMountPoints } from "./host_tree.ts";
 import { checkHasLayers, ensureLayers, openLayerStore } from "./layers.ts";
-import type { chooseUser, RootSource } from "./prepare.ts";
+import { chooseUser, type RootSource } from "./prepare.ts";
 import { openDriver } from "./storage_driver.ts";
 
 /** What decides the root. */
@@ -29,7 +30,6 @@ export interface RootInput {
   readonly options: RunOptions;
   readonly directory: ContainerDirectory;
   readonly fetchImage: ((text: string) => Promise<void>) | undefined;
-  readonly chooseUser: typeof chooseUser;
 }
 
 /** A root, the ids it is mapped with, and the user that runs in it. */
@@ -50,11 +50,11 @@ export async function openRoot(input: RootInput): Promise<OpenedRoot> {
 }
 
 async function openImageRoot(input: RootInput): Promise<OpenedRoot> {
-  const { engine, request, directory } = input;
+  const { engine, request, options, directory } = input;
   const { image } = await getImage(input);
   const { config } = image.config;
   // which ids a layer is unpacked with depends on the map; the map, with a single id, on nothing in the layers
-  const first = input.chooseUser(engine, { ...request, user: "0", groupAdd: [] }, { lowers: [], config });
+  const first = chooseUser(engine, { ...request, user: "0", groupAdd: [] }, { lowers: [], config });
   checkHasLayers(image, request.image ?? "");
   const { driver: best } = await openDriver(engine);
   const layers = openLayerStore(engine, first.map);
@@ -62,9 +62,15 @@ async function openImageRoot(input: RootInput): Promise<OpenedRoot> {
   const diffIds = image.layers.map(({ diffId }) => diffId).reverse();
   const { upper, work, merged } = directory;
   const copy = join(directory.path, "root");
-  const { map, user } = input.chooseUser(engine, request, { lowers, config });
+  const { map, user } = chooseUser(engine, request, { lowers, config });
   const driver = fitDriver(best, map, engine);
-  const rootfs = planRootfs(driver, layers.path, diffIds, { upper, work, merged, copy, volatile: input.options.rm });
+  const rootfs = planRootfs(driver, layers.path, diffIds, {
+    upper,
+    work,
+    merged,
+    copy,
+    volatile: options.rm && !keepsOutput(request, options),
+  });
   const root = { config, lowers, rootfs, imageId: image.id };
   if (driver.name !== "vfs") return { root, map, user };
   return { root: { ...root, copyOf: { layers: layers.path, map: first.map, diffIds } }, map, user };
@@ -74,7 +80,7 @@ async function openImageRoot(input: RootInput): Promise<OpenedRoot> {
  * fuse-overlayfs mounts by itself as root of its user namespace; as anybody else it asks fusermount3, which is refused there.
  * A single id that is not called root inside has no root.
  */
-function fitDriver(driver: Driver, map: IdMap, engine: Engine): Driver {
+export function fitDriver(driver: Driver, map: IdMap, engine: Engine): Driver {
   if (driver.name !== "fuse-overlayfs" || outsideId(map.uid, 0) !== undefined) return driver;
   if (engine.storageDriver === undefined) return { name: "vfs" };
   throw new DugoutError("DRIVER_UNFIT", `Cannot use the storage driver "${driver.name}" for a container without root`, {
@@ -111,8 +117,11 @@ export async function getImage(
   return found;
 }
 
-function openDirectoryRoot(input: RootInput, rootfs: NonNullable<RunOptions["rootfs"]>): OpenedRoot {
-  const { engine, request, directory } = input;
+/** A root that is a directory of this machine. @throws {DugoutError} ROOTFS_MISSING. */
+export function openDirectoryRoot(
+  { engine, request, directory }: Pick<RootInput, "engine" | "request" | "directory">,
+  rootfs: NonNullable<RunOptions["rootfs"]>,
+): OpenedRoot {
   if (!fs.statSync(rootfs.path, { throwIfNoEntry: false })?.isDirectory()) {
     throw new DugoutError(
       "ROOTFS_MISSING",
@@ -120,7 +129,7 @@ function openDirectoryRoot(input: RootInput, rootfs: NonNullable<RunOptions["roo
     );
   }
   const lowers = [rootfs.path];
-  const { map, user } = input.chooseUser(engine, request, { lowers, config: {} });
+  const { map, user } = chooseUser(engine, request, { lowers, config: {} });
   const plan = rootfs.overlay
     ? overlayOnDirectory(rootfs.path, directory)
     : { kind: "directory" as const, path: rootfs.path };

@@ -3,53 +3,40 @@
  *
  * @module
  */
-import * as fs from "node:fs";
 import type { Fd } from "#linux/call.ts";
 import { AT_FDCWD, close, O_DIRECTORY, O_RDONLY, openAt } from "#linux/file.ts";
-import { type IdMap, mapText } from "#linux/idmap.ts";
+import { mapText } from "#linux/idmap.ts";
 import { readTerminalSize } from "#linux/terminal.ts";
-import { DugoutError } from "#oci/error.ts";
-import { quote } from "#oci/text.ts";
 import type { RunOptions, RunRequest } from "#docker/run_request.ts";
 import { exitCodeOf, lostMonitorError, type Running } from "#runtime/launch_container.ts";
 import { startContainer } from "#runtime/start.ts";
 import { holdUserNamespace } from "#runtime/user_namespace.ts";
-import type { StdioPlan } from "#runtime/setup.ts";
-import type { ResolvedUser } from "#runtime/users.ts";
 import type { Tape } from "#tape/step.ts";
-import { checkContainerName, type ContainerId, makeContainerId } from "./container_id.ts";
-import {
-  type ContainerDirectory,
-  containerDirectory,
-  makeContainerDirectory,
-  takeName,
-  writeContainerFile,
-  writeRecord,
-} from "./container_directory.ts";
-import {
-  labelsOf,
-  makeRecord,
-  readRecord,
-  type RecordedMount,
-  type RecordInput,
-  recordMounts,
-} from "./container_record.ts";
+import { checkContainerName, type ContainerId } from "./container_id.ts";
+import { type ContainerDirectory, takeName, writeContainerFile } from "./container_directory.ts";
+import { labelsOf, makeRecord, recordMounts } from "./container_record.ts";
 import { type ContainerEnd, writeEnd } from "./container_end.ts";
 import type { Engine } from "./engine.ts";
 import { containerEvent, dieEvent, type EventSubject, foregroundEvents, noteEvents } from "./events.ts";
 import { followRun } from "./follow_run.ts";
-import { type ForegroundOptions, type HeldSignals, holdSignals } from "./foreground.ts";
-import { makeTreeDirectories } from "./host_tree.ts";
-import { copyLayers } from "./layers.ts";
-import { isNoexec } from "./paths.ts";
-import { checkNetwork, chooseUser, earlyMap, prepareContainer, type Prepared, type RootSource } from "./prepare.ts";
+import { type HeldSignals, holdSignals } from "./foreground.ts";
+import { earlyMap, prepareContainer, type Prepared } from "./prepare.ts";
 import type { PlanKey } from "./plan_key.ts";
 import { isRememberable, rememberPlan } from "./remember_plan.ts";
-import { discardContainer, forgetContainer, ownVolumes } from "./remove.ts";
-import { openRoot } from "./root.ts";
+import { discardContainer, forgetContainer } from "./remove.ts";
 import { readBootId, readStartTime, writeState } from "./state.ts";
-import type { OpenedMounts } from "./open_mounts.ts";
 import { needsOpening, type OpenedMount, plainMounts } from "./volume_mounts.ts";
+import { openPidfile, type Pidfile } from "./pidfile.ts";
+import { keepsOutput } from "./keeps_output.ts";
+import {
+  checkStore,
+  makeContainer,
+  type Plan,
+  planRun,
+  rootMode,
+  startNotices,
+  unmakeContainer,
+} from "./make_container.ts";
 import { openStdio, type StdioFds, type StreamSources } from "./stdio.ts";
 
 /** What a run is given beside the request. */
@@ -83,14 +70,6 @@ export interface RunResult {
   readonly exitCode: number;
 }
 
-/** A container that is planned, with nothing made yet. */
-interface Plan {
-  readonly directory: ContainerDirectory;
-  readonly root: RootSource;
-  readonly map: IdMap;
-  readonly user: ResolvedUser;
-}
-
 /** A container that runs, and what goes with it. */
 interface Started {
   readonly plan: Plan;
@@ -104,50 +83,55 @@ interface Started {
   readonly remember: (() => void) | undefined;
 }
 
-async function planRun({ engine, request, options, fetchImage }: RunInput): Promise<Plan> {
-  checkNetwork(request);
-  const id = makeContainerId();
-  const directory = containerDirectory(engine.dataRoot, engine.runRoot, id);
-  return { directory, ...await openRoot({ engine, request, options, directory, fetchImage, chooseUser }) };
-}
-
 function prepare(
-  input: RunInput,
+  { engine, request }: RunInput,
   plan: Plan,
   mounts: readonly OpenedMount[],
-  stdio: StdioPlan,
-  guardTerminal: boolean,
+  { relays, hasTerminal }: StdioFds,
   userNamespace?: string,
 ): Prepared {
-  const { engine, request, options } = input;
-  const terminal = options.tty
-    ? readTerminalSize(0 as Fd) ?? readTerminalSize(1 as Fd) ?? { rows: 24, columns: 80 }
-    : undefined;
-  return prepareContainer({ engine, request, options, ...plan, mounts, stdio, guardTerminal, terminal, userNamespace });
+  return prepareContainer({
+    engine,
+    request,
+    ...plan,
+    mounts,
+    stdio: { kind: "inherit", relays },
+    keepsOutput: false,
+    guardTerminal: hasTerminal,
+    terminal: undefined,
+    userNamespace,
+  });
 }
 
 /** What a run would do: the tape, with nothing made. The image and its layers must be there. */
 export async function explainRun(input: RunInput): Promise<Prepared> {
   const plan = await planRun(input);
-  const stdio: StdioPlan = input.options.tty ? { kind: "terminal" } : { kind: "inherit", relays: [] };
-  const mounts = needsOpening(input.request, plan.root.config)
+  const { request, options } = input;
+  const mounts = needsOpening(request, plan.root.config)
     ? await (await import("./open_mounts.ts")).lookAtMounts({ ...input, ...plan, fetchImage: undefined })
-    : plainMounts(input.request);
-  return prepare(input, plan, mounts, stdio, false);
+    : plainMounts(request);
+  return prepareContainer({
+    ...input,
+    ...plan,
+    mounts,
+    stdio: options.tty ? { kind: "terminal" } : { kind: "inherit", relays: [] },
+    keepsOutput: keepsOutput(request, options),
+    outlivesCaller: options.detach,
+    guardTerminal: false,
+    terminal: options.tty
+      ? readTerminalSize(0 as Fd) ?? readTerminalSize(1 as Fd) ?? { rows: 24, columns: 80 }
+      : undefined,
+  });
 }
 
 /**
- * Runs a container to its end.
+ * Runs a container to its end, with the caller's streams as its own: its output is not kept.
  * @throws {DugoutError | OsError} When it could not be started; nothing of it is left then.
  */
 export async function runContainer(input: RunInput): Promise<RunResult> {
   const { engine, options } = input;
   const { plan: { directory }, subject, running, signals, startedMs, volumes, remember } = await startRun(input);
-  const follow: ForegroundOptions = {
-    interactive: options.interactive && options.tty,
-    signals,
-  };
-  const end = followRun(running, directory, follow, () => engine);
+  const end = followRun(running, directory, signals, () => engine);
   // signals are passed on already, and the container runs beside us
   remember?.();
   const status = await end;
@@ -172,9 +156,6 @@ function noteEnd({ path }: ContainerDirectory, end: ContainerEnd): boolean {
   }
 }
 
-const NO_NETWORK_YET =
-  "this version has no network of its own yet: the container shares this machine's (say --network host or none to choose)";
-
 /** What the plan is remembered under; undefined where it is not to be, or has just changed. */
 async function makeKey({ engine, words, transformTape }: RunInput): Promise<PlanKey | undefined> {
   if (words === undefined || transformTape !== undefined) return undefined;
@@ -196,19 +177,9 @@ async function startRun(input: RunInput): Promise<Started> {
   const plan = await planRun(input);
   held?.mapIds();
   const { directory, user } = plan;
-  const notices = request.network.kind === "default" ? [NO_NETWORK_YET] : [];
+  const notices = startNotices(request);
   notices.forEach(engine.warn);
-  if (isNoexec(engine.dataRoot)) {
-    throw new DugoutError(
-      "STORE_NOEXEC",
-      `Cannot run from ${
-        quote(engine.dataRoot)
-      }: its file system is mounted noexec, so that no program of an image can be executed`,
-      {
-        hint: "name a directory on another file system with --root",
-      },
-    );
-  }
+  checkStore(engine);
 
   // the name first: racing processes are told apart before anything else is made
   const name = takeName(engine.dataRoot, directory.id, wantedName);
@@ -219,18 +190,9 @@ async function startRun(input: RunInput): Promise<Started> {
   let pidfile: Pidfile | undefined;
   let signals: HeldSignals | undefined;
   try {
-    if (options.cidfile !== undefined) writeNewFile(options.cidfile, directory.id, "--cidfile");
-    makeContainerDirectory(directory, rootMode(plan.root));
-    // what takes long is done by a container on record, so that nobody takes it for left behind
-    if (plan.root.copyOf !== undefined || needsOpening(request, plan.root.config)) recordRun(input, plan, name, []);
-    if (plan.root.rootfs.kind === "tree") makeTreeDirectories(plan.root.rootfs.parts);
-    if (plan.root.copyOf !== undefined) await copyLayers(plan.root.copyOf, plan.root.rootfs);
-    stdioFds = options.tty ? undefined : openStdio(input.streams, user.uid);
-    const stdio: StdioPlan = stdioFds === undefined
-      ? { kind: "terminal" }
-      : { kind: "inherit", relays: stdioFds.relays };
-    ({ anonymous: volumes, mounts } = await openAndRecord(input, plan, name));
-    const prepared = prepare(input, plan, mounts, stdio, stdioFds?.hasTerminal ?? false, held?.path);
+    ({ anonymous: volumes, mounts } = await makeContainer(input, plan, name));
+    stdioFds = openStdio(input.streams, user.uid);
+    const prepared = prepare(input, plan, mounts, stdioFds, held?.path);
     for (const { path, text } of prepared.files) writeContainerFile(path, text);
     pidfile = options.pidfile === undefined ? undefined : openPidfile(options.pidfile);
     const tape = input.transformTape?.(prepared.tape) ?? prepared.tape;
@@ -241,14 +203,7 @@ async function startRun(input: RunInput): Promise<Started> {
     signals?.release();
     stdioFds?.close();
     pidfile?.remove();
-    if (options.cidfile !== undefined) removeOwnFile(options.cidfile, directory.id);
-    try {
-      const own = ownVolumes(readRecord(engine.dataRoot, directory.id));
-      await discardContainer(engine, directory);
-      await forgetContainer(engine, { id: directory.id, name }, own);
-    } catch (second) {
-      engine.warn(`what was made for the container could not be removed: ${(second as Error).message}`);
-    }
+    await unmakeContainer(input, plan, name);
     throw error;
   }
   const startedMs = Date.now();
@@ -268,7 +223,7 @@ async function startRun(input: RunInput): Promise<Started> {
   pidfile?.write(running.pid);
   input.started?.({ id: directory.id, name, running });
 
-  const remember = key === undefined || stdioFds === undefined || !isRememberable(request, options, plan.root)
+  const remember = key === undefined || !isRememberable(request, options, plan.root)
     ? undefined
     : keepPlan(input, plan, key, { name, notices, mounts, stdio: stdioFds });
   return { plan, subject, running, signals, startedMs, volumes, remember };
@@ -300,99 +255,19 @@ function keepPlan(
       hasTerminal,
       record: makeRecord({ id, name, request, options, root, map, mounts: recordMounts(request.mounts) }),
       notices,
-      prepared: prepare(input, plan, mounts, { kind: "inherit", relays }, hasTerminal),
+      prepared: prepare(input, plan, mounts, stdio),
     });
 }
 
-/** Makes mounts ready and writes the record. From the record on the container is known to others. */
-async function openAndRecord(input: RunInput, plan: Plan, name: string): Promise<OpenedMounts> {
-  const { request } = input;
-  if (!needsOpening(request, plan.root.config)) {
-    recordRun(input, plan, name, recordMounts(request.mounts));
-    return { mounts: plainMounts(request), anonymous: [] };
-  }
-  return await (await import("./open_mounts.ts")).openMounts({
-    ...input,
-    ...plan,
-    fetchImage: input.fetchImage,
-    record: (mounts, images) => recordRun(input, plan, name, mounts, images),
-  });
-}
-
-function recordRun(
-  { request, options }: RunInput,
-  { directory, root, map }: Plan,
-  name: string,
-  mounts: readonly RecordedMount[],
-  mountedImages: RecordInput["mountedImages"] = [],
-): void {
-  writeRecord(directory, makeRecord({ id: directory.id, name, request, options, root, map, mounts, mountedImages }));
-}
-
-function start(prepared: Prepared, directory: ContainerDirectory, stdio: StdioFds | undefined): Running {
+function start(prepared: Prepared, directory: ContainerDirectory, stdio: StdioFds): Running {
   const state = openAt(AT_FDCWD, directory.state, O_RDONLY | O_DIRECTORY);
-  // with a terminal the player itself needs none of the caller's streams but for its own messages
-  const none = stdio === undefined ? openAt(AT_FDCWD, "/dev/null", O_RDONLY) : undefined;
   return startContainer(prepared.setup, prepared.tape, {
-    stdio: stdio?.stdio ?? [none!, none!, 2 as Fd],
-    relays: stdio?.relayFds ?? [],
+    stdio: stdio.stdio,
+    others: stdio.relayFds,
     state,
     release() {
       close(state);
-      if (none !== undefined) close(none);
-      stdio?.close();
+      stdio.close();
     },
   });
-}
-
-/** The mode of the image's root directory. */
-function rootMode(root: RootSource): number {
-  const top = root.lowers[0];
-  return top === undefined ? 0o755 : fs.statSync(top).mode & 0o7777;
-}
-
-function writeNewFile(path: string, text: string, option: string): void {
-  try {
-    fs.writeFileSync(path, text, { flag: "wx" });
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const why = code === "EEXIST"
-      ? "it is there already: make sure the other container is not running and delete it"
-      : String(code);
-    throw new DugoutError("CIDFILE_FAILED", `Cannot write the ${option} ${quote(path)}: ${why}`, { cause: error });
-  }
-}
-
-/** A file for the pid, opened before there is one: a container whose pid cannot be written is not started. */
-interface Pidfile {
-  write(pid: number): void;
-  remove(): void;
-}
-
-function openPidfile(path: string): Pidfile {
-  let fd: number;
-  try {
-    fd = fs.openSync(path, "w", 0o644);
-  } catch (error) {
-    const why = (error as NodeJS.ErrnoException).code;
-    throw new DugoutError("PIDFILE_FAILED", `Cannot write the --pidfile ${quote(path)}: ${why}`, { cause: error });
-  }
-  return {
-    write(pid) {
-      fs.writeSync(fd, `${pid}\n`);
-      fs.closeSync(fd);
-    },
-    remove() {
-      fs.closeSync(fd);
-      fs.rmSync(path, { force: true });
-    },
-  };
-}
-
-function removeOwnFile(path: string, id: string): void {
-  try {
-    if (fs.readFileSync(path, "latin1") === id) fs.unlinkSync(path);
-  } catch {
-    // not there, or not ours
-  }
 }

@@ -105,7 +105,7 @@ export async function runAgain(input: AgainInput): Promise<number | undefined> {
   noteEvents(roots, foregroundEvents(subject, startedMs));
 
   const gone = gonePath(directory);
-  const status = await followRun(running, directory, { interactive: false, signals }, openEngine);
+  const status = await followRun(running, directory, signals, openEngine);
   const endedMs = Date.now();
   const wasThere = await discard(directory, gone, openEngine);
   releaseName(roots.dataRoot, name, id);
@@ -178,12 +178,11 @@ function startAgain({ plan, tape }: StoredPlan, directory: ContainerDirectory, n
   return launchContainer({
     tape: { bytes: tape, errorFd: plan.errorFd },
     map: plan.map,
-    hasTerminal: false,
     describeFailure: ({ index }) => new StalePlanError(`step ${index} of a remembered plan failed`),
     meanwhile: writeFiles,
   }, {
     stdio: stdio.stdio,
-    relays: stdio.relayFds,
+    others: stdio.relayFds,
     state,
     release() {
       close(state);

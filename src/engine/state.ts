@@ -70,7 +70,7 @@ export function readState(engine: Engine, id: string): ContainerState | undefine
 }
 
 /** What was written when a container was started, whether it still runs or not. */
-export function readStateText(engine: Engine, id: string): ContainerState | undefined {
+export function readStateText(engine: Pick<Engine, "runRoot">, id: string): ContainerState | undefined {
   try {
     return JSON.parse(fs.readFileSync(join(engine.runRoot, "containers", id, "state.json"), "utf8")) as ContainerState;
   } catch {

@@ -99,6 +99,6 @@ function isType(stat: FileStat, type: number): boolean {
 }
 
 /** fchmod of a pipe: it is ours, and lives as long as its ends. */
-function openToAll(fd: Fd): void {
+export function openToAll(fd: Fd): void {
   tryCall("fchmod", fd, 0o666);
 }

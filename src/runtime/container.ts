@@ -3,7 +3,8 @@
  *
  * The tape is played by three processes, one after the other forked:
  *
- *     monitor     user namespace, ids; forks copiers and the container; waits, writes the exit record    (host's view)
+ *     monitor     user namespace, ids; forks copiers and the container; waits, writes the exit record    (host's view),
+ *                 or goes on with a tape of its own, where output is kept (monitor_tape.ts)
  *       └ init    other namespaces, root file system, mounts, limits, ids, filter; executes the program  (process 1)
  *           └     with --init the program is a child of it
  *
@@ -14,10 +15,11 @@ import { PR_SET_PDEATHSIG } from "#linux/prctl.ts";
 import { type Step, step, type Tape, type TapeBuffer } from "#tape/step.ts";
 import { maskSteps, readOnlySteps } from "./mask_steps.ts";
 import { place } from "./mount_steps.ts";
-import { blockSignalsStep, forkSteps, RELAY_BYTES, relaySteps, waitSteps } from "./monitor_steps.ts";
+import { handOverBuffers, handOverSteps } from "./hand_over_steps.ts";
+import { blockSignalsStep, forkSteps, lostSteps, RELAY_BYTES, relaySteps, waitSteps } from "./monitor_steps.ts";
 import { execErrnoBytes } from "./process_steps.ts";
 import { pivotSteps, rootfsSteps } from "./rootfs_steps.ts";
-import { type ContainerSetup, requireProcess } from "./setup.ts";
+import { type ContainerSetup, requireProcess, type RootfsPlan } from "./setup.ts";
 import { consoleControl } from "./terminal_steps.ts";
 import { ERROR_FD, USER_NAMESPACE_BUFFERS } from "./user_namespace.ts";
 import { processSteps } from "./enter_steps.ts";
@@ -45,7 +47,10 @@ export function planContainer(setup: ContainerSetup): Tape {
     ...relaySteps(relays),
     ...outerNamespaceSteps(setup),
     ...forkSteps("container"),
-    ...waitSteps(relays, setup.rootfs.kind === "fuse-overlayfs" ? [unmountFuse(setup.rootfs.merged)] : []),
+    ...(setup.keepsOutput
+      ? handOverSteps(setup.stdio.kind === "terminal", relays)
+      : waitSteps(relays, cleanUpSteps(setup.rootfs))),
+    ...lostSteps(),
 
     place("container", "the container's first process"),
     ...(setup.deathSignal === undefined
@@ -71,6 +76,11 @@ export function planContainer(setup: ContainerSetup): Tape {
   return { steps, buffers: buffersOf(setup), errorFd: ERROR_FD };
 }
 
+/** What goes when the container has ended, before that is told. */
+export function cleanUpSteps(rootfs: RootfsPlan): Step[] {
+  return rootfs.kind === "fuse-overlayfs" ? [unmountFuse(rootfs.merged)] : [];
+}
+
 function buffersOf(setup: ContainerSetup): Map<string, TapeBuffer> {
   const buffers = new Map<string, TapeBuffer>(USER_NAMESPACE_BUFFERS);
   buffers.set("pid", { sizeBytes: 8 });
@@ -78,8 +88,10 @@ function buffersOf(setup: ContainerSetup): Map<string, TapeBuffer> {
   buffers.set("cwd", { sizeBytes: 4096 });
   buffers.set("exec errno", { sizeBytes: 8, bytes: execErrnoBytes() });
   if (setup.init) buffers.set("reaped", { sizeBytes: 8 });
-  if (setup.stdio.kind === "terminal") buffers.set("console control", { sizeBytes: 24, bytes: consoleControl() });
-  else if (setup.stdio.relays.length > 0) buffers.set("relay", { sizeBytes: RELAY_BYTES });
+  if (setup.stdio.kind === "terminal") {
+    buffers.set("console control", { sizeBytes: 24, bytes: consoleControl() });
+    for (const [name, buffer] of handOverBuffers(true)) buffers.set(name, buffer);
+  } else if (setup.stdio.relays.length > 0) buffers.set("relay", { sizeBytes: RELAY_BYTES });
   return buffers;
 }
 

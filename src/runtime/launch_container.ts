@@ -6,22 +6,20 @@
  */
 import { addressOf, allocate, openSource } from "#ffi/mod.ts";
 import { expectResult, type Fd, type Pid, tryCall } from "#linux/call.ts";
-import { close, makePipe, O_CLOEXEC, O_NOCTTY, O_RDWR } from "#linux/file.ts";
-import { TIOCGPTPEER } from "#linux/ioctl.ts";
+import { close, makePipe } from "#linux/file.ts";
 import { POLLFD, POLLIN } from "#linux/poll.ts";
 import { DugoutError } from "#oci/error.ts";
 import type { IdMap } from "#linux/idmap.ts";
 import { type EncodedTape, type Failure, readFailure, startEncodedTape, waitFor } from "#tape/play.ts";
-import { CONSOLE_FD, REPORT_FD, STATE_FD } from "./setup.ts";
-import { receiveFd } from "#linux/socket.ts";
+import { REPORT_FD, STATE_FD } from "./setup.ts";
 import { startEncodedInUserNamespace } from "./user_namespace.ts";
 
 /** The descriptors of ours that a container is started with. */
 export interface StartFds {
-  /** The container's 0, 1 and 2; absent with a terminal. */
+  /** The container's 0, 1 and 2; with a terminal of its own, nothing: /dev/null. */
   readonly stdio: readonly [Fd, Fd, Fd];
-  /** What the copiers use: the player's number, and ours. */
-  readonly relays: readonly { child: number; ours: Fd }[];
+  /** What the copiers and the monitor use: the player's number, and ours. */
+  readonly others: readonly { child: number; ours: Fd }[];
   /** The directory that gets the exit record. */
   readonly state: Fd;
   /**
@@ -43,8 +41,6 @@ export interface Running {
    * and the monitor has waited for it before this could be opened.
    */
   readonly pidfd: Fd | undefined;
-  /** The terminal's master, where it has one. */
-  readonly terminal?: Fd;
   /**
    * Resolves with the wait status (wait4(2)) when the container has ended and its streams are drained; undefined when the
    * monitor was killed, which says nothing of the container.
@@ -52,6 +48,8 @@ export interface Running {
    * events costs most of a millisecond. Default 0.
    */
   wait(quickMs?: number): Promise<number | undefined>;
+  /** Leaves the container to its monitor: for a process that is about to end, and will not wait. */
+  leave(): void;
 }
 
 /** A container as it is started: its tape, and what goes with it. */
@@ -59,8 +57,6 @@ export interface Launch {
   readonly tape: EncodedTape;
   /** The ids of the user namespace that the tape makes; undefined where it joins one. */
   readonly map: IdMap | undefined;
-  /** Whether the container has a terminal of its own. */
-  readonly hasTerminal: boolean;
   /** The error of a step that failed. */
   readonly describeFailure: (failure: Failure) => Error;
   /** What has to be done before the tape goes on behind its user namespace: ids are mapped meanwhile. */
@@ -73,15 +69,13 @@ export interface Launch {
  */
 export function launchContainer(launch: Launch, fds: StartFds): Running {
   const report = makePipe();
-  const console = launch.hasTerminal ? makeSocketPair() : undefined;
   let playing;
   try {
     const all = [
       ...fds.stdio.map((ours, child) => ({ child, ours })),
       { child: REPORT_FD, ours: report.write },
       { child: STATE_FD, ours: fds.state },
-      ...(console === undefined ? [] : [{ child: CONSOLE_FD, ours: console.theirs }]),
-      ...fds.relays,
+      ...fds.others,
     ];
     // the terminal's signals are for the engine, which passes them on
     const options = { name: "dugout-monitor", newSession: true };
@@ -97,11 +91,9 @@ export function launchContainer(launch: Launch, fds: StartFds): Running {
     }
   } catch (error) {
     close(report.read);
-    if (console !== undefined) close(console.ours);
     throw error;
   } finally {
     close(report.write);
-    if (console !== undefined) close(console.theirs);
     fds.release();
   }
   const { pid: monitor, errors } = playing;
@@ -113,26 +105,24 @@ export function launchContainer(launch: Launch, fds: StartFds): Running {
     waitFor(monitor);
     close(report.read);
     if (pidfd >= 0) close(pidfd as Fd);
-    if (console !== undefined) close(console.ours);
     if (failure === undefined) throw lostMonitorError("before it had told anything");
     throw launch.describeFailure(failure);
   }
-  const terminal = console === undefined ? undefined : receiveFd(console.ours);
-  if (console !== undefined) close(console.ours);
-  // the terminal lives as long as the container, though the program closes it and opens it again (C-136)
-  const slave = terminal === undefined ? -1 : tryCall("ioctl", terminal, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+  const ours = pidfd === -ESRCH ? undefined : expectResult(pidfd, "pidfd_open", `process ${pid}`) as Fd;
   return {
     pid,
     monitor,
-    pidfd: pidfd === -ESRCH ? undefined : expectResult(pidfd, "pidfd_open", `process ${pid}`) as Fd,
-    ...(terminal === undefined ? {} : { terminal }),
+    pidfd: ours,
     async wait(quickMs = 0) {
       const status = quickMs > 0 && pollReadable(report.read, quickMs)
         ? readLastWord(report.read)
         : await readWordLater(report.read);
       waitFor(monitor);
-      if (slave >= 0) close(slave as Fd);
       return status;
+    },
+    leave() {
+      close(report.read);
+      if (ours !== undefined) close(ours);
     },
   };
 }
@@ -195,12 +185,4 @@ async function readWordLater(fd: Fd): Promise<number | undefined> {
   await source.cancel();
   if (bytes === undefined || bytes.length < 4) return undefined;
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getInt32(0, true);
-}
-
-function makeSocketPair(): { ours: Fd; theirs: Fd } {
-  const [AF_UNIX, SOCK_STREAM_CLOEXEC] = [1, 1 | 0o2000000];
-  const pair = allocate(8);
-  expectResult(tryCall("socketpair", AF_UNIX, SOCK_STREAM_CLOEXEC, 0, addressOf(pair)), "socketpair", "console");
-  const view = new DataView(pair.buffer);
-  return { ours: view.getInt32(0, true) as Fd, theirs: view.getInt32(4, true) as Fd };
 }

@@ -22,7 +22,7 @@ export const WORKER_ARGUMENT = "__worker";
 const MOST_LINE_CHARACTERS = 64 << 20;
 
 /** What a child of ours gets of the environment: nothing that an image or a directory could have set. */
-function workerEnvironment(): string[] {
+export function workerEnvironment(): string[] {
   const env = ["PATH=/usr/bin:/bin"];
   for (const name of ["HOME", "DENO_DIR", "DUGOUT_TRACE"]) {
     const value = process.env[name];

@@ -65,7 +65,7 @@ export function relaySteps(relays: readonly Relay[]): Step[] {
 export const RELAY_BYTES = 65536;
 
 /** The error pipe, which has a low number, goes last, so that failures can be told. */
-function closeAllBut(keep: readonly number[]): Step[] {
+export function closeAllBut(keep: readonly number[]): Step[] {
   const steps: Step[] = [];
   let from = 0;
   for (const fd of [...keep].sort((a, b) => a - b)) {
@@ -131,7 +131,12 @@ export function waitSteps(relays: readonly Relay[], cleanUp: readonly Step[]): S
     place("recorded", "end is recorded"),
     step("write", [REPORT_FD, { buffer: "status" }, 4], "tell", "the end", { ignore: true }),
     step("exit_group", [0], "end", "the monitor"),
-    // nobody has heard of the container, or its end cannot be known
+  ];
+}
+
+/** Nobody has heard of the container, or its end cannot be known. */
+export function lostSteps(): Step[] {
+  return [
     place("lost", "the container is lost"),
     step("kill", [{ result: "init" }, SIGKILL], "end", "the container", { ignore: true }),
     step("exit_group", [EXIT_LOST], "end", "the monitor"),

@@ -95,6 +95,8 @@ export interface ContainerSetup {
   readonly userNamespace?: string;
   readonly host: HostFeatures;
   readonly stdio: StdioPlan;
+  /** Whether the monitor goes on with a tape of its own, which keeps the output: always with a terminal. */
+  readonly keepsOutput: boolean;
   /** Whether process 1 is a reaper that passes signals on: `--init`. */
   readonly init: boolean;
   /** A seccomp program, `struct sock_filter` by `struct sock_filter`, and the flags of seccomp(2). */

@@ -23,7 +23,6 @@ export function startContainer(setup: ContainerSetup, tape: Tape, fds: StartFds)
   return launchContainer({
     tape: { bytes: encodeTape(tape, HOST_ARCH), errorFd: tape.errorFd },
     map: joinedUserNamespace(setup) === undefined ? setup.map : undefined,
-    hasTerminal: setup.stdio.kind === "terminal",
     describeFailure: (failure) => startError(failureError(tape, failure), tape.steps[failure.index]?.id),
   }, fds);
 }

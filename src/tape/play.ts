@@ -45,11 +45,8 @@ export interface EncodedTape {
 
 /** The same for a tape that is encoded already. */
 export function startEncodedTape({ bytes, errorFd }: EncodedTape, options: PlayOptions): Playing {
-  const memfd = expectResult(tryMakeMemfd("dugout-tape", false), "memfd_create", "dugout-tape") as Fd;
+  const memfd = makeTapeFile(bytes);
   try {
-    writeAll(memfd, bytes);
-    // the player believes the size that it has checked once
-    sealAll(memfd);
     const pipe = makePipe();
     try {
       using player = openPlayer();
@@ -73,6 +70,20 @@ export function startEncodedTape({ bytes, errorFd }: EncodedTape, options: PlayO
     }
   } finally {
     close(memfd);
+  }
+}
+
+/** An encoded tape as the sealed file that the player maps. The caller closes it. */
+export function makeTapeFile(bytes: Uint8Array): Fd {
+  const memfd = expectResult(tryMakeMemfd("dugout-tape", false), "memfd_create", "dugout-tape") as Fd;
+  try {
+    writeAll(memfd, bytes);
+    // the player believes the size that it has checked once
+    sealAll(memfd);
+    return memfd;
+  } catch (error) {
+    close(memfd);
+    throw error;
   }
 }
 

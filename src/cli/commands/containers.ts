@@ -6,7 +6,8 @@ import { measureContainer } from "#engine/measure_container.ts";
 import { removeContainer } from "#engine/remove_container.ts";
 import { renameContainer } from "#engine/rename_container.ts";
 import { shownExitCode, waitForEnd } from "#engine/signal_container.ts";
-import { killContainer, stopContainer } from "#engine/stop_container.ts";
+import { noteStop } from "#engine/stop_marks.ts";
+import { killContainer, stopContainer, type StopOptions } from "#engine/stop_container.ts";
 import { parseSignal } from "#linux/signals.ts";
 import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
@@ -36,20 +37,20 @@ export async function runRemoveContainers(invocation: Invocation): Promise<numbe
 export async function runKill(invocation: Invocation): Promise<number> {
   const signal = readSignal(textOption(invocation.options, "signal") ?? "SIGKILL");
   return await forEachName(invocation, (engine, name) => {
-    killContainer(engine, recordOf(findContainer(engine, name)), signal);
+    const record = recordOf(findContainer(engine, name));
+    killContainer(engine, record, signal);
+    noteStop(engine, record.id);
     return name;
   });
 }
 
 /** `dugout stop`: all are asked at once. */
 export async function runStop(invocation: Invocation): Promise<number> {
-  const { options } = invocation;
-  const signalText = textOption(options, "signal");
-  const signal = signalText === undefined ? undefined : readSignal(signalText);
-  const timeoutText = textOption(options, "timeout") ?? textOption(options, "time");
-  const timeoutSeconds = timeoutText === undefined ? undefined : Number(timeoutText);
+  const stop = readStopOptions(invocation);
   return await forEachName(invocation, async (engine, name) => {
-    await stopContainer(engine, recordOf(findContainer(engine, name)), { signal, timeoutSeconds });
+    const record = recordOf(findContainer(engine, name));
+    noteStop(engine, record.id);
+    await stopContainer(engine, record, stop);
     return name;
   }, "at once");
 }
@@ -108,8 +109,18 @@ export async function runPruneContainers({ options, global }: Invocation): Promi
   return exitCode;
 }
 
+/** `--signal` and `--timeout` of `stop` and `restart`. */
+export function readStopOptions({ options }: Invocation): StopOptions {
+  const signal = textOption(options, "signal");
+  const timeout = textOption(options, "timeout") ?? textOption(options, "time");
+  return {
+    signal: signal === undefined ? undefined : readSignal(signal),
+    timeoutSeconds: timeout === undefined ? undefined : Number(timeout),
+  };
+}
+
 /** Does what it can, reports the rest, and fails then. */
-async function forEachName(
+export async function forEachName(
   { args, global }: Invocation,
   act: (engine: Engine, name: string) => string | Promise<string>,
   order: "one by one" | "at once" = "one by one",
@@ -128,7 +139,8 @@ async function forEachName(
   return exitCode;
 }
 
-function recordOf({ id, record }: FoundContainer): ContainerRecord {
+/** A container that can be used. @throws {DugoutError} CONTAINER_DAMAGED. */
+export function recordOf({ id, record }: FoundContainer): ContainerRecord {
   if (record !== undefined) return record;
   throw new DugoutError("CONTAINER_DAMAGED", `Cannot use the container "${id.slice(0, 12)}": its record is damaged`, {
     exitCode: 1,

@@ -3,6 +3,8 @@ import { resolve } from "node:path";
 import { readRun, type RunContext, type RunRead } from "#docker/read_run.ts";
 import { openEngine } from "#engine/engine.ts";
 import { notifyReady, parseNotifyMode, passNotifySocket } from "#engine/notify_systemd.ts";
+import { keepsOutput } from "#engine/keeps_output.ts";
+import type { StayEnd } from "#engine/stay_with_container.ts";
 import { explainRun, runContainer, type RunInput } from "#engine/run.ts";
 import type { Fd } from "#linux/call.ts";
 import { DugoutError } from "#oci/error.ts";
@@ -10,8 +12,11 @@ import { quote } from "#oci/text.ts";
 import { warn } from "../context.ts";
 import type { Invocation } from "../invocation.ts";
 import { hasSwitch, textOption } from "../options.ts";
-import { printOut } from "../output.ts";
+import { printError, printOut } from "../output.ts";
 import { usageError } from "../usage_error.ts";
+
+/** As a program that SIGPIPE ends. */
+const EXIT_UNREAD = 141;
 
 /** Files that flags name (`--env-file`, a seccomp profile) are small. */
 const MAX_FILE_BYTES = 4 * 1024 * 1024;
@@ -44,16 +49,35 @@ export async function runRun(invocation: Invocation): Promise<number> {
   };
   if (notify === "container") passNotifySocket(read.request, process.env["NOTIFY_SOCKET"]);
   if (explains) return await explain(input, format === "json");
-  if (read.options.tty && read.options.interactive && !await isTerminal(0)) {
+  if (read.options.tty && read.options.interactive && !read.options.detach && !await isTerminal(0)) {
     throw usageError("the input device is not a TTY", 1, "leave out -t, which is for people at a terminal");
   }
   if (replaces) await (await import("#engine/replace_container.ts")).replaceContainer(engine, read.options.name!);
-  const { exitCode } = await runContainer(input);
-  return exitCode;
+  if (!keepsOutput(read.request, read.options)) return (await runContainer(input)).exitCode;
+  const { id, end } = await (await import("#engine/run_kept.ts")).runKept(input);
+  if (end.kind !== "left") return reportStay(end);
+  printOut(`${id}\n`);
+  return 0;
+}
+
+/** What the user is told when a stay with a container is over. @returns The exit code. */
+export function reportStay(end: StayEnd): number {
+  switch (end.kind) {
+    case "ended":
+      return end.exitCode;
+    case "detached":
+      // docker's words
+      printError("read escape sequence\n");
+      return 0;
+    case "unread":
+      return EXIT_UNREAD;
+    default:
+      throw new Error(`Unknown end ${end satisfies never}`);
+  }
 }
 
 /** What flags refer to, and whether one did: without, the words alone say what is asked for. */
-function createRunContext(): RunContext & { isUsed: () => boolean } {
+export function createRunContext(): RunContext & { isUsed: () => boolean } {
   let used = false;
   const noting = <Args extends unknown[], Value>(look: (...args: Args) => Value) => (...args: Args): Value => {
     used = true;
@@ -98,7 +122,11 @@ function chooseStreams({ options: { attach, interactive } }: RunRead): RunInput[
 }
 
 /** Pulls what is missing; its progress goes to standard error, since standard output is the container's. */
-async function fetchImage({ global }: Invocation, { options }: RunRead, name: string): Promise<void> {
+export async function fetchImage(
+  { global }: Invocation,
+  { options }: Pick<RunRead, "options">,
+  name: string,
+): Promise<void> {
   const { pullWithProgress } = await import("../pull_with_progress.ts");
   await pullWithProgress({
     global,

@@ -1,5 +1,6 @@
 import { CONTAINER_COMMANDS } from "./containers.ts";
 import { IMAGE_COMMANDS } from "./images.ts";
+import { LIFE_COMMANDS } from "./life.ts";
 import { RUN } from "./run.ts";
 import { SYSTEM_COMMANDS } from "./system.ts";
 import type { CommandDeclaration } from "./types.ts";
@@ -9,6 +10,7 @@ import { VOLUME_COMMANDS } from "./volumes.ts";
 /** All commands of this version, in the order of the help. */
 export const COMMANDS: readonly CommandDeclaration[] = [
   RUN,
+  ...LIFE_COMMANDS,
   ...CONTAINER_COMMANDS,
   ...IMAGE_COMMANDS,
   ...VOLUME_COMMANDS,

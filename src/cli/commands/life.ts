@@ -1,0 +1,106 @@
+import { parseDetachKeys } from "#docker/detach_keys.ts";
+import { readRun } from "#docker/read_run.ts";
+import { DEFAULT_DETACH_KEYS } from "#docker/run_request.ts";
+import { findContainer } from "#engine/containers.ts";
+import { createContainer } from "#engine/create_container.ts";
+import { openEngine } from "#engine/engine.ts";
+import { holdSignals } from "#engine/foreground.ts";
+import { readKeptRequest } from "#engine/kept_container.ts";
+import { restartContainer } from "#engine/restart_container.ts";
+import { callersTerminalSize } from "#engine/run_kept.ts";
+import { startAgain } from "#engine/start_again.ts";
+import { leaveContainer, stayWithContainer } from "#engine/stay_with_container.ts";
+import type { Fd } from "#linux/call.ts";
+import { isTerminal } from "#linux/terminal.ts";
+import { DugoutError } from "#oci/error.ts";
+import { openContainerContext, warn } from "../context.ts";
+import { forEachName, readStopOptions, recordOf } from "./containers.ts";
+import type { Invocation } from "../invocation.ts";
+import { hasSwitch, switchOption, textOption } from "../options.ts";
+import { printOut } from "../output.ts";
+import { usageError } from "../usage_error.ts";
+import { createRunContext, fetchImage, reportStay } from "./run.ts";
+
+/** `dugout create` */
+export async function runCreate(invocation: Invocation): Promise<number> {
+  const { options, args, global } = invocation;
+  const read = readRun(options, args, createRunContext());
+  const replaces = hasSwitch(options, "replace");
+  if (replaces && read.options.name === undefined) throw usageError("--replace needs --name", 125, "add --name");
+  const engine = openEngine({ ...global, warn: (message) => warn(global, message) });
+  if (replaces) await (await import("#engine/replace_container.ts")).replaceContainer(engine, read.options.name!);
+  const { plan } = await createContainer({ engine, ...read, fetchImage: (name) => fetchImage(invocation, read, name) });
+  printOut(`${plan.directory.id}\n`);
+  return 0;
+}
+
+/** `dugout start` */
+export async function runStart(invocation: Invocation): Promise<number> {
+  const { options, args } = invocation;
+  if (["checkpoint", "checkpoint-dir"].some((name) => textOption(options, name))) {
+    throw usageError("--checkpoint cannot be used: CRIU cannot restore a container without root", 125, "leave it out");
+  }
+  if (!hasSwitch(options, "attach") && !hasSwitch(options, "interactive")) {
+    return await forEachName(invocation, async (engine, name) => {
+      const outcome = await startAgain(engine, recordOf(findContainer(engine, name)));
+      if (outcome.kind === "started") leaveContainer(outcome.started);
+      return name;
+    });
+  }
+  if (args.length > 1) {
+    throw new DugoutError("USAGE", "you cannot start and attach multiple containers at once", { exitCode: 1 });
+  }
+  return await startAttached(invocation, args[0] ?? "");
+}
+
+/** Starts a container and stays with it. @returns Its exit code. */
+async function startAttached({ options, global }: Invocation, name: string): Promise<number> {
+  const engine = await openContainerContext(global);
+  const record = recordOf(findContainer(engine, name));
+  const { options: kept } = readKeptRequest(record);
+  const reads = hasSwitch(options, "interactive") && kept.interactive;
+  if (reads && kept.tty && !isTerminal(0 as Fd)) {
+    throw usageError("the input device is not a TTY", 1, "leave out -i");
+  }
+  const signals = switchOption(options, "sig-proxy") === false ? undefined : holdSignals();
+  let outcome;
+  try {
+    outcome = await startAgain(engine, record, {
+      stdin: reads && !kept.tty ? 0 as Fd : undefined,
+      terminal: callersTerminalSize(),
+      isAttached: true,
+    });
+  } catch (error) {
+    signals?.release();
+    throw error;
+  }
+  if (outcome.kind === "running") {
+    signals?.release();
+    throw new DugoutError(
+      "CONTAINER_RUNNING",
+      `Cannot start the container "${record.name}" and attach to it: it runs already`,
+      {
+        exitCode: 1,
+        hint: `'dugout attach ${name}' goes in`,
+      },
+    );
+  }
+  const keys = textOption(options, "detach-keys");
+  const end = await stayWithContainer(engine, outcome.container.plan.directory, outcome.started, {
+    streams: { stdout: 1 as Fd, stderr: 2 as Fd },
+    terminal: kept.tty
+      ? { interactive: reads, detachKeys: keys === undefined ? DEFAULT_DETACH_KEYS : parseDetachKeys(keys) }
+      : undefined,
+    signals,
+  });
+  return reportStay(end);
+}
+
+/** `dugout restart` */
+export async function runRestart(invocation: Invocation): Promise<number> {
+  const stop = readStopOptions(invocation);
+  return await forEachName(invocation, async (engine, name) => {
+    await restartContainer(engine, recordOf(findContainer(engine, name)), stop);
+    return name;
+  });
+}

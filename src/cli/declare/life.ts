@@ -1,0 +1,80 @@
+import { HEADINGS } from "./global.ts";
+import { RUN_OPTIONS } from "./run.ts";
+import type { CommandDeclaration } from "./types.ts";
+
+/** What a container that is only made has no use for. */
+const OF_RUN_ALONE = ["--detach", "--detach-keys", "--sig-proxy", "--explain", "--format", "--sdnotify"];
+
+const CREATE_OPTIONS = RUN_OPTIONS.filter(({ flags }) => !OF_RUN_ALONE.some((flag) => flags.endsWith(flag)));
+
+/** The life of a container that is on record, and what it has written. */
+export const LIFE_COMMANDS: readonly CommandDeclaration[] = [
+  {
+    names: ["create", "container create"],
+    usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
+    summary: "Make a container without starting it",
+    group: HEADINGS.containers,
+    arguments: { least: 1 },
+    stopsAtFirstArgument: true,
+    options: CREATE_OPTIONS,
+    examples: [["create --name web nginx", "'dugout start web' starts it, each time anew"]],
+    failureExitCode: 125,
+  },
+  {
+    names: ["start", "container start"],
+    usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+    summary: "Start containers that were made, or have ended",
+    group: HEADINGS.containers,
+    arguments: { least: 1 },
+    options: [
+      { flags: "-a, --attach", summary: "show what it writes, and pass signals on" },
+      { flags: "--checkpoint", value: "string", summary: "refused", hidden: true },
+      { flags: "--checkpoint-dir", value: "string", summary: "refused", hidden: true },
+      { flags: "--detach-keys", value: "string", summary: "keys that leave it running", default: "ctrl-p,ctrl-q" },
+      { flags: "-i, --interactive", summary: "let it read standard input" },
+      { flags: "--sig-proxy", summary: "pass signals on; with --attach", default: "true" },
+    ],
+    examples: [["start web", ""], ["start -ai shell", "and go in, with its terminal"]],
+    failureExitCode: 1,
+  },
+  {
+    names: ["restart", "container restart"],
+    usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+    summary: "Stop containers and start them again",
+    group: HEADINGS.containers,
+    arguments: { least: 1 },
+    options: [
+      { flags: "-s, --signal", value: "string", summary: "instead of the container's own" },
+      {
+        flags: "-t, --timeout",
+        value: "int",
+        check: "int",
+        summary: "seconds until SIGKILL; -1: never",
+        default: "10",
+      },
+      { flags: "--time", value: "int", check: "int", summary: "the same by its old name", hidden: true },
+    ],
+    examples: [["restart -t 30 web", ""]],
+    failureExitCode: 1,
+  },
+  {
+    names: ["logs", "container logs"],
+    usage: "[OPTIONS] CONTAINER",
+    summary: "Show what a container has written",
+    group: HEADINGS.containers,
+    arguments: { least: 1, most: 1 },
+    options: [
+      { flags: "--details", summary: "with the labels and variables that --log-opt names" },
+      { flags: "-f, --follow", summary: "go on as it comes, until the container ends" },
+      { flags: "--since", value: "string", summary: "what came since: 42m, or 2013-01-02T13:23:37Z" },
+      { flags: "-n, --tail", value: "string", summary: "the last lines only", default: "all" },
+      { flags: "-t, --timestamps", summary: "with the time of each line" },
+      { flags: "--until", value: "string", summary: "what came before: 42m, or 2013-01-02T13:23:37Z" },
+    ],
+    examples: [
+      ["logs -f web", ""],
+      ["logs -t --since 10m web 2>errors", "of the last ten minutes; both streams apart"],
+    ],
+    failureExitCode: 1,
+  },
+];
