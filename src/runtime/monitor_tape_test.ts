@@ -15,7 +15,7 @@ const PLAN: MonitorPlan = {
 };
 
 test("a monitor's tape is as reviewed", () => {
-  expectGolden("tapes/monitor.txt", printTape(planMonitor(PLAN)).join("\n"));
+  expectGolden("tapes/monitor-own.txt", printTape(planMonitor(PLAN)).join("\n"));
 });
 
 for (
