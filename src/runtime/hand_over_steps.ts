@@ -8,7 +8,7 @@ import { AT_EMPTY_PATH, F_SETFD, FD_CLOEXEC, O_CLOEXEC, O_NOCTTY, O_RDWR } from 
 import { TIOCGPTPEER } from "#linux/ioctl.ts";
 import { CMSGHDR, MSG_CMSG_CLOEXEC } from "#linux/socket.ts";
 import { TAPE_FD } from "#tape/layout.ts";
-import { operate, type Step, step, type TapeBuffer } from "#tape/step.ts";
+import { compute, operate, type Step, step, type TapeBuffer } from "#tape/step.ts";
 import {
   CONSOLE_PEER_FD,
   CONTAINER_FD,
@@ -32,10 +32,17 @@ export const MONITOR_NAME = "dugout-monitor";
 
 /** A control message with one descriptor. */
 const CONTROL_BYTES = CMSGHDR.SIZE + 8;
+/** What stands where a descriptor would be. */
+const NOTHING = 0xffffffff;
 
 /** The buffers of {@linkcode handOverSteps}. */
 export function handOverBuffers(terminal: boolean): [string, TapeBuffer][] {
-  return terminal ? [["console byte", { sizeBytes: 8 }], ["received", { sizeBytes: CONTROL_BYTES }]] : [];
+  return terminal
+    ? [["console byte", { sizeBytes: 8 }], ["received", {
+      sizeBytes: CONTROL_BYTES,
+      bytes: new Uint8Array(CONTROL_BYTES).fill(0xff),
+    }]]
+    : [];
 }
 
 /** Goes on at `lost` where something fails: the container runs already. */
@@ -100,9 +107,9 @@ function receiveTerminalSteps(): Step[] {
     ),
     operate("load", [{ buffer: "received", offset: CMSGHDR.SIZE }, 0, 4], "which descriptor it is", {
       id: "received master",
-      // nothing came: the first process has told its failure
-      jump: { when: "zero", to: "lost" },
     }),
+    // nothing came: the first process has told its failure
+    compute("eq", { result: "received master" }, NOTHING, "was there none", { jump: { when: "nonzero", to: "lost" } }),
     step("dup3", [{ result: "received master" }, INPUT_FD, 0], "keep", "terminal master", orElse),
     step("ioctl", [INPUT_FD, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC], "open", "terminal slave", {
       id: "kept slave",
