@@ -18,6 +18,7 @@ function planKinds({ user, home }: Sandbox): Kind[] {
   const common = { rm: true, network: ["none"] };
   return [
     ["streams by copiers", { ...common, interactive: true }, ["true"]],
+    ["output that is kept", { ...common, rm: false, interactive: true }, ["true"]],
     [
       "a terminal, --init, and every restriction",
       {

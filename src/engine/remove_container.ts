@@ -44,7 +44,7 @@ export async function removeContainer(
     const isRemoved = await withContainerLock(engine, id, async () => {
       const state = record === undefined ? "ended" : await makeSureItEnded(engine, record, options.force);
       if (state === "owner" && waits) return false;
-      if (state !== "removed") await discard(engine, { id, record }, options);
+      if (state !== "removed") await discardFound(engine, { id, record }, options);
       forgetLock(engine, id);
       return true;
     });
@@ -54,7 +54,24 @@ export async function removeContainer(
   }
 }
 
-async function discard(engine: Engine, { id, record }: FoundContainer, options: RemoveContainerOptions): Promise<void> {
+/**
+ * Removes a container that was to go at its end, if it is still there when it has ended: its monitor was killed, or looked
+ * for its last work before that was written.
+ */
+export async function removeLeftOver(engine: Engine, id: string): Promise<void> {
+  await withContainerLock(engine, id, async () => {
+    const record = readRecord(engine.dataRoot, id);
+    if (record === undefined || !record.rm || readStatus(engine, record, whereabouts()).kind !== "exited") return;
+    await discardFound(engine, { id, record }, { force: false, volumes: true });
+    forgetLock(engine, id);
+  });
+}
+
+async function discardFound(
+  engine: Engine,
+  { id, record }: FoundContainer,
+  options: RemoveContainerOptions,
+): Promise<void> {
   const directory = containerDirectory(engine.dataRoot, engine.runRoot, id as ContainerId);
   const wasThere = await discardContainer(engine, directory);
   const volumes = options.volumes || record?.rm === true ? ownVolumes(record) : [];

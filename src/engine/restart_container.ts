@@ -21,7 +21,9 @@ export async function restartContainer(engine: Engine, record: ContainerRecord, 
     }
     await stopContainer(engine, record, options);
     const outcome = await startAgain(engine, record);
-    if (outcome.kind === "started") leaveContainer(outcome.started);
+    if (outcome.kind === "started") {
+      await leaveContainer(engine, outcome.container.plan.directory, outcome.started);
+    }
     noteEvent(engine, containerEvent(record, "restart"));
   } finally {
     rmSync(mark, { force: true });

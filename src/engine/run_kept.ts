@@ -66,7 +66,7 @@ export async function runKept(input: RunInput): Promise<{ id: ContainerId; end: 
   }
   input.started?.({ id: directory.id, name: subject.name, running: started.running });
   if (options.detach) {
-    leaveContainer(started);
+    await leaveContainer(engine, directory, started);
     return { id: directory.id, end: { kind: "left" } };
   }
   const { interactive, tty, detachKeys } = options;

@@ -34,7 +34,7 @@ export function readBootId(): string {
   return fs.readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
 }
 
-/** The start time of a process, or undefined when there is none. */
+/** The start time of a process, or undefined when there is none, or one that has ended and was not waited for. */
 export function readStartTime(pid: number): string | undefined {
   let text: string;
   try {
@@ -43,7 +43,8 @@ export function readStartTime(pid: number): string | undefined {
     return undefined;
   }
   // the name, in parentheses, may hold anything
-  return text.slice(text.lastIndexOf(")") + 2).split(" ")[19];
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
 }
 
 /** Writes a container's state: beside, then renamed. */

@@ -16,6 +16,7 @@ import type { Engine } from "./engine.ts";
 import { readWaitStatus, SWEEP_AFTER_MS, sweepQuietly } from "./follow_run.ts";
 import { followForeground, type HeldSignals } from "./foreground.ts";
 import { closeLogFiles } from "./log/log_files.ts";
+import { removeLeftOver } from "./remove_container.ts";
 import { typeInto } from "./relay_terminal.ts";
 import { type ShownStreams, showOutput } from "./show_output.ts";
 import type { StartedKept } from "./start_container.ts";
@@ -81,6 +82,7 @@ export async function stayWithContainer(
   // whoever sees the end writes it down
   const record = readRecord(engine.dataRoot, directory.id);
   if (record !== undefined) readStatus(engine, record, whereabouts());
+  if (record?.rm) await removeLeftOver(engine, directory.id);
   if (status === undefined) throw lostMonitorError("while it ran");
   return { kind: "ended", exitCode: exitCodeOf(status) };
 }
@@ -97,7 +99,11 @@ function takeTerminal(monitor: Pid, { id }: ContainerDirectory): Fd | undefined 
 }
 
 /** Leaves a container that was just started: nobody waits for it. */
-export function leaveContainer({ running, log }: StartedKept): void {
+export async function leaveContainer(engine: Engine, { id }: ContainerDirectory, started: StartedKept): Promise<void> {
+  const { running, log } = started;
+  const isOver = running.isOver();
   running.leave();
   closeLogFiles([log]);
+  // its monitor may have ended before it was told what to do then
+  if (isOver) await removeLeftOver(engine, id);
 }

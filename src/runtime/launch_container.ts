@@ -48,6 +48,8 @@ export interface Running {
    * events costs most of a millisecond. Default 0.
    */
   wait(quickMs?: number): Promise<number | undefined>;
+  /** Whether the monitor has told the end, or is gone. */
+  isOver(): boolean;
   /** Leaves the container to its monitor: for a process that is about to end, and will not wait. */
   leave(): void;
 }
@@ -120,6 +122,7 @@ export function launchContainer(launch: Launch, fds: StartFds): Running {
       waitFor(monitor);
       return status;
     },
+    isOver: () => pollReadable(report.read, 0),
     leave() {
       close(report.read);
       if (ours !== undefined) close(ours);

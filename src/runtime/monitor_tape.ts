@@ -217,8 +217,8 @@ function lastWorkSteps({ args, env }: MonitorPlan["worker"]): Step[] {
   return [
     step("lseek", [LAST_WORK_FD, 0, SEEK_SET], "go to the start of", "the plan", orElse),
     step("dup3", [LAST_WORK_FD, 0, 0], "use as stdin", "the plan", orElse),
-    step("openat", [AT_FDCWD, "/dev/null", O_RDWR, 0], "open", "/dev/null", { id: "null", ...orElse }),
-    step("dup3", [{ result: "null" }, 1, 0], "use as stdout", "/dev/null", orElse),
+    // 1 is the lowest number that is free
+    step("openat", [AT_FDCWD, "/dev/null", O_RDWR, 0], "use as stdout", "/dev/null", { id: "null", ...orElse }),
     step("dup3", [{ result: "null" }, 2, 0], "use as stderr", "/dev/null", orElse),
     step("close_range", [3, REPORT_FD - 1, 0], "close", "descriptors below the report", { ignore: true }),
     step("close_range", [REPORT_FD + 1, 0xffffffff, 0], "close", "descriptors above it", { ignore: true }),

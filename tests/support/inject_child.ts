@@ -10,8 +10,12 @@ import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from "no
 import { join } from "node:path";
 import { describeError } from "#cli/report.ts";
 import { readRun } from "#docker/read_run.ts";
+import { listRecords } from "#engine/container_record.ts";
 import { type Engine, openEngine } from "#engine/engine.ts";
+import { keepsOutput } from "#engine/keeps_output.ts";
+import { removeContainer } from "#engine/remove_container.ts";
 import { runContainer } from "#engine/run.ts";
+import { runKept } from "#engine/run_kept.ts";
 import { type Fd, tryCall } from "#linux/call.ts";
 import { errnoName, OsError } from "#linux/errno.ts";
 import { canFail, injectFailure } from "#tape/inject.ts";
@@ -118,13 +122,23 @@ async function start(engine: Engine, [, flags, command]: Kind, transformTape: (t
   const [stdin, stdout] = [openSync("/etc/os-release", "r"), openSync(out, "a")];
   try {
     const streams = { stdin: stdin as Fd, stdout: stdout as Fd, stderr: stdout as Fd };
-    const { exitCode } = await runContainer({ engine, request, options, streams, transformTape });
-    return { exitCode };
+    const input = { engine, request, options, streams, transformTape };
+    if (!keepsOutput(request, options)) return { exitCode: (await runContainer(input)).exitCode };
+    const { end } = await runKept(input);
+    return { exitCode: end.kind === "ended" ? end.exitCode : -1 };
   } catch (error) {
     return { error };
   } finally {
     closeSync(stdin);
     closeSync(stdout);
+    if (!options.rm) await removeRecorded(engine);
+  }
+}
+
+/** Containers that stay on record when they have ended, or could not be started. */
+async function removeRecorded(engine: Engine): Promise<void> {
+  for (const record of listRecords(engine.dataRoot).records) {
+    await removeContainer(engine, { id: record.id, record }, { force: true, volumes: true });
   }
 }
 
@@ -174,6 +188,9 @@ const ENDS: Readonly<Record<string, number>> = {
   "tell the pid": 125,
   "wait for the container": 125,
 };
+
+/** The monitor ends the container and itself: that the container is lost is the error. */
+const EXIT_LOST = 125;
 
 /** What process 1 does with --init when the program runs: its failure ends the container, as what it is. */
 const REAPER = new Set(["wait for", "reap", "pass on", "end as"]);
@@ -229,7 +246,8 @@ async function tryKind(engine: Engine, kind: Kind, known: Set<string>): Promise<
       continue;
     }
     report.borne++;
-    report.ignored.push(name);
+    // what leads to "lost" ends the container
+    if (step.jump?.to !== "lost") report.ignored.push(name);
     if (step.jump?.only !== undefined) {
       // one error is expected: any other one is a failure
       const other = await start(engine, kind, (tape) => {
@@ -245,7 +263,7 @@ async function tryKind(engine: Engine, kind: Kind, known: Set<string>): Promise<
     const { text, exitCode } = "error" in soft
       ? describeError(soft.error, { failureExitCode: 125, debug: false })
       : { text: soft.exitCode, exitCode: soft.exitCode };
-    const isFound = exitCode === (ENDS[`${step.label} ${step.object}`] ?? 0) ||
+    const isFound = exitCode === (step.jump?.to === "lost" ? EXIT_LOST : ENDS[`${step.label} ${step.object}`] ?? 0) ||
       (step.call === "execve" && exitCode === 127) ||
       // what is said to be there and is not; what this machine has nowhere
       (step.jump?.only !== undefined && exitCode === 125 && String(text).includes(`${step.object}: ENOENT`)) ||

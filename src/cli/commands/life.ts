@@ -43,7 +43,9 @@ export async function runStart(invocation: Invocation): Promise<number> {
   if (!hasSwitch(options, "attach") && !hasSwitch(options, "interactive")) {
     return await forEachName(invocation, async (engine, name) => {
       const outcome = await startAgain(engine, recordOf(findContainer(engine, name)));
-      if (outcome.kind === "started") leaveContainer(outcome.started);
+      if (outcome.kind === "started") {
+        await leaveContainer(engine, outcome.container.plan.directory, outcome.started);
+      }
       return name;
     });
   }
