@@ -5,6 +5,7 @@ import { notYetError } from "./usage_error.ts";
 /** From a command's usual name to the code that runs it, loaded when it is wanted. */
 const LOADERS: ReadonlyMap<string, () => Promise<CommandFunction>> = new Map<string, () => Promise<CommandFunction>>([
   ["check", async () => (await import("./commands/check.ts")).runCheck],
+  ["cp", async () => (await import("./commands/cp.ts")).runCopy],
   ["container inspect", async () => (await import("./commands/inspect.ts")).runContainerInspect],
   ["container prune", async () => (await import("./commands/containers.ts")).runPruneContainers],
   ["events", async () => (await import("./commands/events.ts")).runEvents],

@@ -1,11 +1,16 @@
 import { type IdMap } from "#linux/idmap.ts";
-import { launchWorker } from "#runtime/launch_worker.ts";
+import { launchWorker, type WorkerOptions } from "#runtime/launch_worker.ts";
 import { parseWorkerLine, unpackError, type WorkerLine, type WorkerPlan, type WorkerValue } from "#storage/worker.ts";
 
 /** How a worker is followed. */
 export interface RunWorkerOptions {
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
   readonly signal?: AbortSignal | undefined;
+  /** Its stream of data, and a container's root. */
+  readonly data?: WorkerOptions["data"];
+  readonly view?: WorkerOptions["view"];
+  /** Whether it has root's rights in a user namespace, also where the map has a single id; default: as its plan needs. */
+  readonly inNamespace?: boolean | undefined;
 }
 
 /** Plans that read files which their owner may not read: they need root's rights, also with a single id. */
@@ -23,7 +28,9 @@ export async function runInWorker<Plan extends WorkerPlan>(
   let last: WorkerLine | undefined;
   const code = await launchWorker(map, plan, {
     signal: options.signal,
-    inNamespace: READS_ALL.has(plan.kind),
+    inNamespace: options.inNamespace ?? READS_ALL.has(plan.kind),
+    data: options.data,
+    view: options.view,
     onLine(text) {
       const line = parseWorkerLine(text);
       if (line?.kind === "progress") options.onProgress?.(line.doneBytes, line.totalBytes);

@@ -1,5 +1,5 @@
 import { addressOf, allocate, cString } from "#ffi/mod.ts";
-import { expectResult, tryCall } from "./call.ts";
+import { expectResult, type Fd, tryCall } from "./call.ts";
 
 /** `struct statfs` on 64-bit Linux (statfs(2)): eight bytes each. */
 const STATFS = { type: 0, blockSize: 8, blocks: 16, free: 24, available: 32, flags: 80, SIZE: 120 } as const;
@@ -25,6 +25,17 @@ export function statFileSystem(path: string): FileSystem {
   const name = cString(path);
   const bytes = allocate(STATFS.SIZE);
   expectResult(tryCall("statfs", addressOf(name), addressOf(bytes)), "statfs", path);
+  return decode(bytes);
+}
+
+/** fstatfs(2): the file system that an open file is on. */
+export function statFileSystemOf(fd: Fd): FileSystem {
+  const bytes = allocate(STATFS.SIZE);
+  expectResult(tryCall("fstatfs", fd, addressOf(bytes)), "fstatfs", `descriptor ${fd}`);
+  return decode(bytes);
+}
+
+function decode(bytes: Uint8Array<ArrayBuffer>): FileSystem {
   const view = new DataView(bytes.buffer);
   const word = (offset: number) => Number(view.getBigUint64(offset, true));
   return {

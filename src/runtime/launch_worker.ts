@@ -10,9 +10,11 @@ import { close, makePipe } from "#linux/file.ts";
 import { type IdMap, isSingle } from "#linux/idmap.ts";
 import { spawn } from "#linux/spawn.ts";
 import { failureError, readFailure, waitFor } from "#tape/play.ts";
-import { step, type Tape } from "#tape/step.ts";
+import { DATA_FD, ROOT_FD } from "#storage/data_stream.ts";
+import { type Step, step, type Tape } from "#tape/step.ts";
 import { exitCodeOf } from "./launch_container.ts";
 import { ownCommand } from "./own_command.ts";
+import { type ContainerView, viewSteps } from "./view_steps.ts";
 import { ERROR_FD, startInUserNamespace, USER_NAMESPACE_BUFFERS, userNamespaceSteps } from "./user_namespace.ts";
 
 /** The first argument of a worker. */
@@ -39,6 +41,10 @@ export interface WorkerOptions {
   readonly inNamespace?: boolean;
   /** Ends the worker. */
   readonly signal?: AbortSignal | undefined;
+  /** Its stream of data, {@linkcode DATA_FD}; ours stays open. */
+  readonly data?: Fd | undefined;
+  /** A container's root, {@linkcode ROOT_FD}: opened already, or to be put together in a mount namespace of the worker's. */
+  readonly view?: { readonly kind: "opened"; readonly root: Fd } | ContainerView | undefined;
 }
 
 const SIGKILL = 9;
@@ -54,7 +60,7 @@ export async function launchWorker(map: IdMap, plan: unknown, options: WorkerOpt
   const stdout = makePipe();
   let pid: Pid;
   try {
-    pid = startWorker(map, stdin.read, stdout.write, options.inNamespace ?? false);
+    pid = startWorker(map, stdin.read, stdout.write, options);
   } catch (error) {
     close(stdin.write);
     close(stdout.read);
@@ -76,22 +82,28 @@ export async function launchWorker(map: IdMap, plan: unknown, options: WorkerOpt
   return exitCodeOf(waitFor(pid));
 }
 
-function startWorker(map: IdMap, input: Fd, output: Fd, inNamespace: boolean): Pid {
+function startWorker(map: IdMap, input: Fd, output: Fd, { inNamespace, data, view }: WorkerOptions): Pid {
   const [path, ...args] = [...ownCommand(), WORKER_ARGUMENT] as const;
   const env = workerEnvironment();
-  const fds = [{ child: 0, ours: input }, { child: 1, ours: output }];
-  if (isSingle(map) && !inNamespace) return spawn({ path, argv: [path, ...args], env, fds });
+  const fds = [
+    { child: 0, ours: input },
+    { child: 1, ours: output },
+    ...(data === undefined ? [] : [{ child: DATA_FD, ours: data }]),
+    ...(view?.kind === "opened" ? [{ child: ROOT_FD, ours: view.root }] : []),
+  ];
+  if (isSingle(map) && inNamespace !== true) return spawn({ path, argv: [path, ...args], env, fds });
 
   const tape: Tape = {
     steps: [
       ...userNamespaceSteps(map),
       step("setresgid", [0, 0, 0], "become group", "0"),
       step("setresuid", [0, 0, 0], "become user", "0"),
-      step("close_range", [5, 0xffffffff, 0], "close", "descriptors from 5 on"),
+      ...(view === undefined || view.kind === "opened" ? [] : viewSteps(view, ROOT_FD)),
+      ...closeOthersSteps([...(data === undefined ? [] : [DATA_FD]), ...(view === undefined ? [] : [ROOT_FD])]),
       step("fcntl", [ERROR_FD, 2, 1], "close on exec", "the error pipe"),
       step("execve", [path, { strings: [path, ...args] }, { strings: env }], "execute", path),
     ],
-    buffers: new Map(USER_NAMESPACE_BUFFERS),
+    buffers: new Map([...USER_NAMESPACE_BUFFERS, ["status", { sizeBytes: 8 }]]),
     errorFd: ERROR_FD,
   };
   const playing = startInUserNamespace(tape, map, fds);
@@ -102,6 +114,17 @@ function startWorker(map: IdMap, input: Fd, output: Fd, inNamespace: boolean): P
     throw failureError(tape, failure);
   }
   return playing.pid;
+}
+
+/** Closes what the worker is not to have. @param kept In rising order. */
+function closeOthersSteps(kept: readonly number[]): Step[] {
+  const steps: Step[] = [];
+  let from = ERROR_FD + 1;
+  for (const fd of kept) {
+    steps.push(step("close_range", [from, fd - 1, 0], "close", `descriptors from ${from} on`));
+    from = fd + 1;
+  }
+  return [...steps, step("close_range", [from, 0xffffffff, 0], "close", `descriptors from ${from} on`)];
 }
 
 /** Writes all; when the worker is gone, its missing answer tells. */

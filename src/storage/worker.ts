@@ -10,6 +10,8 @@ import * as v from "valibot";
 import { OsError } from "#linux/errno.ts";
 import { type Digest, isDigest } from "#oci/digest.ts";
 import { DugoutError } from "#oci/error.ts";
+import { TarError } from "#tar/error.ts";
+import { archivePath, type CopyResult, extractToPath } from "./copy_trees.ts";
 import { fillVolumes } from "./fill_volume.ts";
 import { removeLayer, sweepLayers } from "./layers.ts";
 import { measureTree } from "./measure_tree.ts";
@@ -21,6 +23,7 @@ import { buildVfsRoot } from "./vfs.ts";
 const path = v.pipe(v.string(), v.startsWith("/"));
 const diffId = v.pipe(v.string(), v.check((text) => isDigest(text)), v.transform((text) => text as Digest));
 const ownership = v.picklist(["single", "mapped"]);
+const place = v.picklist(["host", "container"]);
 const limit = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
 const limits = v.object({ maxEntries: limit, maxFileBytes: limit, maxTotalBytes: limit, maxRatio: limit });
 
@@ -44,6 +47,25 @@ const PlanSchema = v.variant("kind", [
     volumes: v.array(v.object({ volume: path, target: path, copies: v.boolean() })),
   }),
   v.object({ kind: v.literal("vfsRoot"), layers: path, diffIds: v.array(diffId), target: path }),
+  v.object({
+    kind: v.literal("archive"),
+    place,
+    path,
+    follow: v.boolean(),
+    name: v.string(),
+    owners: v.picklist(["kept", "root"]),
+    sparse: v.boolean(),
+    container: v.optional(v.string()),
+  }),
+  v.object({
+    kind: v.literal("extract"),
+    place,
+    path,
+    source: v.optional(v.string()),
+    owners: v.picklist(["kept", "own"]),
+    isInert: v.boolean(),
+    container: v.optional(v.string()),
+  }),
 ]);
 
 /** What a worker can be asked for. Paths are absolute. */
@@ -54,6 +76,7 @@ export type WorkerValue<Kind extends WorkerPlan["kind"]> = Kind extends "unpack"
   : Kind extends "removeTree" | "removeLayer" ? { removed: boolean }
   : Kind extends "measureTree" ? { sizeBytes: number; files: number }
   : Kind extends "sweepLayers" ? { removed: number }
+  : Kind extends "archive" | "extract" ? CopyResult
   : Record<string, never>;
 
 /** A line of a worker's output. */
@@ -104,6 +127,10 @@ async function runPlan(
     case "vfsRoot":
       buildVfsRoot(plan.layers, plan.diffIds, plan.target);
       return {};
+    case "archive":
+      return archivePath(plan);
+    case "extract":
+      return extractToPath({ ...plan, source: plan.source });
     default:
       throw new Error(`Unknown plan ${plan satisfies never}`);
   }
@@ -172,6 +199,7 @@ export function packError(error: unknown): WorkerFailure {
     const exitCode = error instanceof DugoutError ? error.exitCode : 125;
     return { code: error.code, message: error.message, hint: error.hint, exitCode };
   }
+  if (error instanceof TarError) return { code: "ARCHIVE_IMPOSSIBLE", message: error.message, exitCode: 1 };
   const message = error instanceof Error ? error.stack ?? error.message : String(error);
   const code = error instanceof Error && "code" in error && typeof error.code === "string"
     ? error.code

@@ -1,11 +1,12 @@
 import { asBuffer, type ByteString, fromText, toBytes, toText } from "./bytes.ts";
-import { makeEntry, type TarEntry, type TarKind } from "./entry.ts";
+import { makeEntry, type SparseRun, type TarEntry, type TarKind } from "./entry.ts";
 import { TarError } from "./error.ts";
 import { sumBlock } from "./header.ts";
 import { BLOCK, type Field, HEADER, TYPE } from "./layout.ts";
 import { findPathFault, findTargetFault, XATTR_NAME_MAX_BYTES, XATTR_VALUE_MAX_BYTES } from "./name.ts";
 import { fitsOctal, MAX_ID, paddingOf, spellTime, writeOctal } from "./number.ts";
 import { encodePax, type PaxRecord } from "./pax.ts";
+import { findSparseFault } from "./sparse.ts";
 
 /** Two blocks of zeros end an archive. */
 export const TRAILER: Uint8Array = new Uint8Array(2 * BLOCK);
@@ -34,8 +35,11 @@ const TYPE_OF: Readonly<Record<TarKind, number>> = {
  * @throws {TarError} number, name, size or limit, when a value fits no format; nothing is cut or wrapped.
  */
 export function encodeHeader(entry: TarEntry): Uint8Array {
+  return encodeEntry(entry, []);
+}
+
+function encodeEntry(entry: TarEntry, records: PaxRecord[]): Uint8Array {
   checkEntry(entry);
-  const records: PaxRecord[] = [];
   const block = asBuffer(new Uint8Array(BLOCK));
   const add = (key: string, value: ByteString) => records.push({ key: key as ByteString, value: toBytes(value) });
   const addNumber = (key: string, field: Field, value: number) => {
@@ -72,6 +76,30 @@ export function encodeHeader(entry: TarEntry): Uint8Array {
     records.push({ key: `SCHILY.xattr.${name}` as ByteString, value });
   }
   return records.length === 0 ? block : prependPax(records, block);
+}
+
+/**
+ * The header of a file with holes, in GNU's form 1.0 (tar.info, "PAX Format, Version 1.0"): pax records, and the map in
+ * front of the content. The bytes of the runs follow, one after the other, and padding. Only for archives whose reader is known:
+ * many know no sparse files, and layers of images have none.
+ * @throws {TarError} As `encodeHeader`; sparse when the runs are none.
+ */
+export function encodeSparseHeader(entry: TarEntry, runs: readonly SparseRun[]): Uint8Array {
+  const packedSize = runs.reduce((sum, { length }) => sum + length, 0);
+  const fault = findSparseFault(runs, entry.sizeBytes, packedSize);
+  if (fault !== undefined) throw new TarError("sparse", fault, entry.path);
+  const text = [runs.length, ...runs.flatMap(({ offset, length }) => [offset, length])].join("\n") + "\n";
+  const mapBytes = text.length + paddingOf(text.length);
+  const header = encodeEntry({ ...entry, sizeBytes: mapBytes + packedSize }, [
+    { key: "GNU.sparse.major" as ByteString, value: toBytes("1" as ByteString) },
+    { key: "GNU.sparse.minor" as ByteString, value: toBytes("0" as ByteString) },
+    { key: "GNU.sparse.name" as ByteString, value: toBytes(entry.path) },
+    { key: "GNU.sparse.realsize" as ByteString, value: toBytes(String(entry.sizeBytes) as ByteString) },
+  ]);
+  const bytes = new Uint8Array(header.length + mapBytes);
+  bytes.set(header, 0);
+  bytes.set(toBytes(text as ByteString), header.length);
+  return bytes;
 }
 
 /** Writes an archive of entries and their content. Content must have exactly the size that its entry says. */

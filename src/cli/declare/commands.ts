@@ -1,4 +1,5 @@
 import { CONTAINER_COMMANDS } from "./containers.ts";
+import { FILE_COMMANDS } from "./files.ts";
 import { IMAGE_COMMANDS } from "./images.ts";
 import { LIFE_COMMANDS } from "./life.ts";
 import { RUN } from "./run.ts";
@@ -12,6 +13,7 @@ export const COMMANDS: readonly CommandDeclaration[] = [
   RUN,
   ...LIFE_COMMANDS,
   ...CONTAINER_COMMANDS,
+  ...FILE_COMMANDS,
   ...IMAGE_COMMANDS,
   ...VOLUME_COMMANDS,
   ...SYSTEM_COMMANDS,

@@ -1,0 +1,104 @@
+/**
+ * The root file system of a container that does not run, put together for a worker: in a mount namespace of its own, in
+ * which the host's tree stays the root, so that nothing of the container is ever executed and nothing stays mounted.
+ *
+ * @module
+ */
+import { AT_EMPTY_PATH, AT_FDCWD, O_DIRECTORY, O_PATH } from "#linux/file.ts";
+import { MOUNT_ATTR_RDONLY, MOUNT_ATTR_SIZE, mountAttr, MS_REC, MS_SLAVE } from "#linux/mount.ts";
+import { CLONE_NEWNS } from "#linux/namespaces.ts";
+import { ENOENT } from "#linux/errno_values.ts";
+import { type Step, step } from "#tape/step.ts";
+import { attachPartSteps, bindBeneathSteps, lowerOverlaySteps } from "./beneath_steps.ts";
+import { attachSteps, type BindOptions, bindSteps, place } from "./mount_steps.ts";
+import { fuseSteps, rootfsSteps } from "./rootfs_steps.ts";
+import type { RootfsPlan } from "./setup.ts";
+import { ROOT } from "./target_steps.ts";
+
+/** A volume or a directory of the host in a container. */
+export interface ViewMount {
+  readonly source: string;
+  /** Absolute in the container, links followed as far as they lead. */
+  readonly target: string;
+  readonly kind: "directory" | "file";
+  readonly subpath?: string | undefined;
+  readonly readOnly: boolean;
+}
+
+/** A root file system for a worker. */
+export type ContainerView =
+  /** As the container has it, to be written to. */
+  | {
+    readonly kind: "writable";
+    readonly rootfs: Exclude<RootfsPlan, { kind: "tree" }>;
+    readonly mounts: readonly ViewMount[];
+    /** Whether its root is not to be written to: `--read-only`. */
+    readonly readOnly: boolean;
+  }
+  /** Directories over each other, topmost first: to look at. Where there is one alone it is shown as it is. */
+  | {
+    readonly kind: "snapshot";
+    readonly directories: readonly string[];
+    readonly at: string;
+    readonly mounts: readonly ViewMount[];
+  };
+
+/** Steps that mount a view and hold its root as the descriptor `fd`. */
+export function viewSteps(view: ContainerView, fd: number): Step[] {
+  return [
+    step("unshare", [CLONE_NEWNS], "make", "mount namespace"),
+    step("mount", [0, "/", 0, MS_REC | MS_SLAVE, 0], "keep mounts from", "the host"),
+    ...rootSteps(view),
+    ...view.mounts.flatMap((mount, index) => mountSteps(mount, `view ${index}`)),
+    ...(view.kind === "writable" && view.readOnly
+      ? [
+        step(
+          "mount_setattr",
+          [{ result: ROOT }, "", AT_EMPTY_PATH, mountAttr(MOUNT_ATTR_RDONLY, 0, 0), MOUNT_ATTR_SIZE],
+          "make read-only",
+          "the container's root",
+        ),
+      ]
+      : []),
+    step("dup3", [{ result: ROOT }, fd, 0], "number", "the container's root"),
+  ];
+}
+
+function rootSteps(view: ContainerView): Step[] {
+  if (view.kind === "snapshot") {
+    const [first, ...rest] = view.directories;
+    const top = rest.length === 0 ? first! : view.at;
+    return [
+      ...(rest.length === 0 ? [] : lowerOverlaySteps("layer", view.directories, view.at)),
+      step("openat", [AT_FDCWD, top, O_PATH | O_DIRECTORY, 0], "open", top, { id: ROOT }),
+    ];
+  }
+  const { rootfs } = view;
+  if (rootfs.kind !== "fuse-overlayfs") return rootfsSteps(rootfs, { uid: 0, gid: 0 });
+  return [
+    ...fuseSteps(rootfs),
+    step("wait4", [{ result: "fuse fork" }, { buffer: "status" }, 0, 0], "wait for", "fuse-overlayfs", { retry: true }),
+    ...rootfsSteps(rootfs, { uid: 0, gid: 0 }),
+  ];
+}
+
+function mountSteps({ source, target, kind, subpath, readOnly }: ViewMount, id: string): Step[] {
+  const gone = `${id} gone`;
+  const options: BindOptions = {
+    recursive: true,
+    set: readOnly ? MOUNT_ATTR_RDONLY : 0,
+    recursiveAttributes: readOnly,
+    propagation: undefined,
+  };
+  const [first, ...rest] = subpath === undefined
+    ? bindSteps(id, source, undefined, options)
+    : bindBeneathSteps(id, source, subpath, options);
+  return [
+    // what was on the host may have gone since; what lies below it shows then
+    { ...first!, jump: { when: "error", to: gone, only: ENOENT } },
+    ...rest,
+    ...(subpath === undefined ? attachSteps(id, { path: target, make: kind }) : attachPartSteps(id, { path: target })),
+    step("close", [{ result: id }], "close", target),
+    place(gone, "nothing to mount"),
+  ];
+}
