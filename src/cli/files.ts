@@ -28,6 +28,23 @@ export async function writePieces(path: string, pieces: AsyncIterable<Uint8Array
   }
 }
 
+/**
+ * The same for what is written by another process, to a descriptor.
+ * @throws What `act` throws; nothing of the file is left then.
+ */
+export async function withOutputFile(path: string, act: (fd: number) => Promise<void>): Promise<void> {
+  const beside = isPlain(path) ? `${path}.${process.pid}.part` : undefined;
+  const fd = openFor("write", path, beside ?? path, beside === undefined ? "w" : "wx");
+  try {
+    await act(fd);
+    closeSync(fd);
+    if (beside !== undefined) renameSync(beside, path);
+  } catch (error) {
+    if (beside !== undefined) unlinkSync(beside);
+    throw explain("write", path, error);
+  }
+}
+
 /** Not there yet, or a regular file. */
 function isPlain(path: string): boolean {
   let fd: number;

@@ -6,6 +6,9 @@ import { notYetError } from "./usage_error.ts";
 const LOADERS: ReadonlyMap<string, () => Promise<CommandFunction>> = new Map<string, () => Promise<CommandFunction>>([
   ["check", async () => (await import("./commands/check.ts")).runCheck],
   ["cp", async () => (await import("./commands/cp.ts")).runCopy],
+  ["commit", async () => (await import("./commands/container_files.ts")).runCommit],
+  ["diff", async () => (await import("./commands/container_files.ts")).runDiff],
+  ["export", async () => (await import("./commands/container_files.ts")).runExport],
   ["container inspect", async () => (await import("./commands/inspect.ts")).runContainerInspect],
   ["container prune", async () => (await import("./commands/containers.ts")).runPruneContainers],
   ["events", async () => (await import("./commands/events.ts")).runEvents],

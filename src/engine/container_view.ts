@@ -153,7 +153,8 @@ function refuseTree(record: ContainerRecord, rootfs: RootfsPlan): Exclude<Rootfs
   );
 }
 
-function oldRecord(record: ContainerRecord): DugoutError {
+/** The record of a container that an older version has made: what it was made with is not known. */
+export function oldRecord(record: ContainerRecord): DugoutError {
   return new DugoutError(
     "RECORD_OLD",
     `Cannot use the files of the container "${record.name}": it was made by an older version, which did not keep what it was made with`,

@@ -100,25 +100,26 @@ export class TreeArchiver {
     const dir = openName(top, ".", O_RDONLY | O_DIRECTORY);
     if (dir < 0) throw treeError("open", name, -dir);
     try {
-      this.#addDirectory(dir as Fd, name, stat);
+      this.directory(name, stat, readXattrs(dir as Fd));
       const prefix = name.endsWith("/") ? name : `${name}/`;
-      if (!isKernelFileSystem(dir as Fd)) this.#addBelow(dir as Fd, prefix);
+      if (!isKernelFileSystem(dir as Fd)) this.below(dir as Fd, prefix);
     } finally {
       close(dir as Fd);
     }
   }
 
-  #addBelow(dir: Fd, prefix: string): void {
+  /** All that is in a directory. @param prefix Stands in front of the paths from it. */
+  below(dir: Fd, prefix: string): void {
     const own = statName(dir, "");
     let mountId = typeof own === "number" ? 0 : own.mountId;
     walkTree(dir, {
       entry: ({ dir: parent, name, path, stat, fd }) => {
         const full = (prefix + path) as ByteString;
         if (fd === undefined) {
-          this.#addName(parent, name, full, stat);
+          this.name(parent, name, full, stat);
           return false;
         }
-        this.#addDirectory(fd, full, stat);
+        this.directory(full, stat, readXattrs(fd));
         if (stat.mountId === mountId) return true;
         // another mount begins or ends here
         if (isKernelFileSystem(fd)) return false;
@@ -128,11 +129,13 @@ export class TreeArchiver {
     }, this.#options);
   }
 
-  #addDirectory(fd: Fd, path: ByteString, stat: FileStat): void {
-    this.#output.entry(this.#describe(path, stat, "directory", readXattrs(fd)));
+  /** A directory's own entry. */
+  directory(path: ByteString, stat: FileStat, xattrs: TarEntry["xattrs"]): void {
+    this.#output.entry(this.#describe(path, stat, "directory", xattrs));
   }
 
-  #addName(dir: Fd, name: string, path: ByteString, stat: FileStat): void {
+  /** Anything but a directory, by its name. */
+  name(dir: Fd, name: string, path: ByteString, stat: FileStat): void {
     const fd = openName(dir, name, O_PATH | O_NOFOLLOW);
     // it has gone since it was listed
     if (fd < 0) return;

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Fd } from "#linux/call.ts";
+import { readDirectory } from "#linux/directory.ts";
 import { ELOOP } from "#linux/errno_values.ts";
 import {
   AT_FDCWD,
@@ -74,6 +75,53 @@ export function findMerged(roots: readonly Fd[], path: ByteString): MergedFound 
   return found.kind === "link" ? { kind: "missing" } : found;
 }
 
+/** A directory as one of the layers has it. The descriptor is the caller's to close. */
+export interface MergedPart {
+  /** Which of the roots. */
+  readonly index: number;
+  readonly fd: Fd;
+}
+
+/** What the layers have of a directory, topmost first; nothing where they show none. @param path Without links on the way. */
+export function openMergedParts(roots: readonly Fd[], path: ByteString): MergedPart[] {
+  const parts: MergedPart[] = [];
+  const names = splitPath(path);
+  for (const [index, root] of roots.entries()) {
+    const found = lookInLayer(root, names);
+    if (found === "absent") continue;
+    if (found === "hidden" || found.kind !== "directory") break;
+    parts.push({ index, fd: found.fd });
+    if (found.isOpaque) break;
+  }
+  return parts;
+}
+
+/** What is there of a name, and in which of the roots; undefined where the layers show nothing. */
+export function lookAtMerged(
+  parts: readonly MergedPart[],
+  name: string,
+): { readonly index: number; readonly stat: FileStat } | undefined {
+  for (const { index, fd } of parts) {
+    const stat = statName(fd, name);
+    if (typeof stat === "number") continue;
+    return isWhiteout(stat) ? undefined : { index, stat };
+  }
+  return undefined;
+}
+
+/** All names that the layers show in a directory, in the order of their bytes. */
+export function listMerged(parts: readonly MergedPart[]): string[] {
+  const names = new Set<string>();
+  for (const { fd } of parts) {
+    const own = openName(fd, ".", O_RDONLY | O_DIRECTORY);
+    const entries = own < 0 ? own : readDirectory(own as Fd);
+    if (own >= 0) close(own as Fd);
+    if (typeof entries === "number") throw treeError("read", "", -entries);
+    for (const { name } of entries) names.add(name);
+  }
+  return [...names].sort((a, b) => (a < b ? -1 : 1)).filter((name) => lookAtMerged(parts, name) !== undefined);
+}
+
 function splitPath(path: string): string[] {
   return path.split("/").filter((part) => part !== "" && part !== ".");
 }
@@ -132,11 +180,13 @@ function lookInLayer(root: Fd, path: readonly string[]): InLayer | "absent" | "h
   }
 }
 
-function isWhiteout(stat: FileStat): boolean {
+/** Overlayfs' mark of what is gone: a device 0:0. */
+export function isWhiteout(stat: FileStat): boolean {
   return (stat.mode & S_IFMT) === S_IFCHR && stat.deviceMajor === 0 && stat.deviceMinor === 0;
 }
 
-function hasOpaqueMark(fd: Fd): boolean {
+/** Whether a directory shows nothing of the layers below. */
+export function hasOpaqueMark(fd: Fd): boolean {
   return typeof getXattr(fd, OPAQUE_XATTR) !== "number";
 }
 

@@ -41,8 +41,8 @@ export interface WalkedEntry {
 export interface TreeVisitor {
   /** A name, a directory before what is in it. @returns Whether a directory is entered. */
   entry(entry: WalkedEntry): boolean;
-  /** A directory was entered: the top too, with the empty path. */
-  enter?(path: ByteString, fd: Fd): void;
+  /** A directory was entered: the top too, with the empty path. `names` are those in it. */
+  enter?(path: ByteString, fd: Fd, names: readonly string[]): void;
 }
 
 /** What a walk may do. */
@@ -107,8 +107,9 @@ function openLevel(fd: Fd, path: ByteString, visitor: TreeVisitor): Level {
     if (typeof stat === "number") throw treeError("stat", path, -stat);
     const entries = readDirectory(fd);
     if (typeof entries === "number") throw treeError("read", path, -entries);
-    visitor.enter?.(path, fd);
-    return { fd, key: stat.key, path, names: entries.map(({ name }) => name), next: 0 };
+    const names = entries.map(({ name }) => name);
+    visitor.enter?.(path, fd, names);
+    return { fd, key: stat.key, path, names, next: 0 };
   } catch (error) {
     close(fd);
     throw error;

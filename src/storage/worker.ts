@@ -11,6 +11,7 @@ import { OsError } from "#linux/errno.ts";
 import { type Digest, isDigest } from "#oci/digest.ts";
 import { DugoutError } from "#oci/error.ts";
 import { TarError } from "#tar/error.ts";
+import { archiveChanges, exportTree, listChanges, type TreesResult } from "./container_trees.ts";
 import { archivePath, type CopyResult, extractToPath } from "./copy_trees.ts";
 import { fillVolumes } from "./fill_volume.ts";
 import { removeLayer, sweepLayers } from "./layers.ts";
@@ -26,6 +27,15 @@ const ownership = v.picklist(["single", "mapped"]);
 const place = v.picklist(["host", "container"]);
 const limit = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
 const limits = v.object({ maxEntries: limit, maxFileBytes: limit, maxTotalBytes: limit, maxRatio: limit });
+
+const trees = {
+  tree: path,
+  lowers: v.array(path),
+  layers: path,
+  diffIds: v.array(diffId),
+  isComplete: v.boolean(),
+  mountPoints: v.array(path),
+};
 
 const PlanSchema = v.variant("kind", [
   v.object({
@@ -66,6 +76,9 @@ const PlanSchema = v.variant("kind", [
     isInert: v.boolean(),
     container: v.optional(v.string()),
   }),
+  v.object({ kind: v.literal("listChanges"), ...trees }),
+  v.object({ kind: v.literal("archiveChanges"), ...trees }),
+  v.object({ kind: v.literal("exportTree"), ...trees }),
 ]);
 
 /** What a worker can be asked for. Paths are absolute. */
@@ -77,6 +90,7 @@ export type WorkerValue<Kind extends WorkerPlan["kind"]> = Kind extends "unpack"
   : Kind extends "measureTree" ? { sizeBytes: number; files: number }
   : Kind extends "sweepLayers" ? { removed: number }
   : Kind extends "archive" | "extract" ? CopyResult
+  : Kind extends "listChanges" | "archiveChanges" | "exportTree" ? TreesResult
   : Record<string, never>;
 
 /** A line of a worker's output. */
@@ -131,6 +145,12 @@ async function runPlan(
       return archivePath(plan);
     case "extract":
       return extractToPath({ ...plan, source: plan.source });
+    case "listChanges":
+      return listChanges(plan);
+    case "archiveChanges":
+      return archiveChanges(plan);
+    case "exportTree":
+      return exportTree(plan);
     default:
       throw new Error(`Unknown plan ${plan satisfies never}`);
   }

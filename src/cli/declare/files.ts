@@ -23,4 +23,51 @@ export const FILE_COMMANDS: readonly CommandDeclaration[] = [
     note:
       "What comes into a container belongs to its root, what comes out to you; an archive on standard input keeps its owners. The container is seen as it sees itself, volumes and binds included.",
   },
+  {
+    names: ["diff", "container diff"],
+    usage: "CONTAINER",
+    summary: "List what a container has changed of its image's files",
+    group: HEADINGS.containers,
+    arguments: { least: 1, most: 1 },
+    options: [],
+    examples: [["diff web", "A: new, C: changed, D: gone"]],
+    failureExitCode: 1,
+  },
+  {
+    names: ["commit", "container commit"],
+    usage: "[OPTIONS] CONTAINER [REPOSITORY[:TAG]]",
+    summary: "Make an image of a container's changes",
+    group: HEADINGS.containers,
+    arguments: { least: 1, most: 2 },
+    options: [
+      { flags: "-a, --author", value: "string", summary: "who made it, for its history" },
+      {
+        flags: "-c, --change",
+        value: "list",
+        repeatable: true,
+        summary: "a Dockerfile instruction for its config: 'CMD [\"sh\"]'",
+      },
+      { flags: "-m, --message", value: "string", summary: "comment in its history" },
+      {
+        flags: "-p, --pause",
+        summary: "refused for a container that runs: there is nothing to pause it with; false silences the warning",
+      },
+      { flags: "-q, --quiet", summary: "no warnings" },
+    ],
+    examples: [
+      ["commit web my/web:2", "its files and settings; what is in volumes is not part of it"],
+      ["commit -c 'ENV DEBUG=1' -c 'CMD [\"nginx\"]' web", "with other settings, by its id alone"],
+    ],
+    failureExitCode: 1,
+  },
+  {
+    names: ["export", "container export"],
+    usage: "[OPTIONS] CONTAINER",
+    summary: "Write all of a container's files to an archive",
+    group: HEADINGS.containers,
+    arguments: { least: 1, most: 1 },
+    options: [{ flags: "-o, --output", value: "string", summary: "to a file instead of standard output" }],
+    examples: [["export web | tar x -C rootfs", "without volumes; 'dugout import' makes an image of it"]],
+    failureExitCode: 1,
+  },
 ];
