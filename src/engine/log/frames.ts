@@ -72,7 +72,7 @@ export function readFrameBefore(fd: number, end: number, window: FrameWindow): L
   const { buffer } = window;
   const length = buffer.view.getUint32(end - window.start - LOG_FRAME.TRAILER, true);
   const at = end - ENVELOPE_BYTES - length;
-  if (length > LOG_CHUNK_BYTES || at < 0) return undefined;
+  if (length === 0 || length > LOG_CHUNK_BYTES || at < 0) return undefined;
   if (at < window.start) fillWindow(fd, end, window);
   const frame = decodeFrame(buffer, at - window.start, end - window.start, window.start);
   return typeof frame === "string" ? undefined : frame;
@@ -103,13 +103,14 @@ function decodeFrame(
 ): LogFrame | "partial" | "broken" {
   const length = view.getUint32(offset + LOG_FRAME.length, true);
   const stream = STREAMS.get(view.getUint32(offset + LOG_FRAME.stream, true));
-  if (stream === undefined || length > LOG_CHUNK_BYTES) return "broken";
+  const nanoseconds = view.getBigUint64(offset + LOG_FRAME.nanoseconds, true);
+  if (stream === undefined || length === 0 || length > LOG_CHUNK_BYTES || nanoseconds > 999_999_999n) return "broken";
   const end = offset + LOG_FRAME.SIZE + length;
   if (end + LOG_FRAME.TRAILER > filled) return "partial";
   if (view.getUint32(end, true) !== length) return "broken";
   return {
     seconds: Number(view.getBigInt64(offset + LOG_FRAME.seconds, true)),
-    nanoseconds: Number(view.getBigInt64(offset + LOG_FRAME.nanoseconds, true)),
+    nanoseconds: Number(nanoseconds),
     stream,
     bytes: bytes.subarray(offset + LOG_FRAME.SIZE, end),
     at: base + offset,
