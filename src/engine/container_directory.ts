@@ -5,7 +5,8 @@
  *     containers/<id>/spec.json             what another process of it is started with (spec_file.ts)
  *     containers/<id>/upper, work, merged   of its root file system
  *     containers/.gone.<id>.…               what is just being removed of one
- *     containers/names/<name>               holds the id; made exclusively, so that names are unique among processes
+ *     containers/names/<name>               holds the id, and who took it; made exclusively, so that names are unique among
+ *                                           processes
  *     RUN/containers/<id>/                  state and exit record; gone with the machine's next boot
  *     RUN/containers/<id>/store             a link to containers/<id>: stores may share a runtime directory
  *
@@ -26,6 +27,8 @@ import {
   RESOLVE_NO_SYMLINKS,
   RESOLVE_NO_XDEV,
 } from "#linux/file.ts";
+import { machineName } from "#linux/machine.ts";
+import { randomHex } from "#linux/random.ts";
 import { openName, openResolved, removeName, setModeOfName } from "#linux/tree.ts";
 import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
@@ -123,13 +126,13 @@ export function takeName(dataRoot: string, id: ContainerId, wanted: string | und
   for (let attempt = 0;; attempt++) {
     const name = wanted ?? (attempt < 20 ? makeContainerName() : `${makeContainerName()}_${id.slice(0, 6)}`);
     try {
-      fs.writeFileSync(join(names, name), id, { flag: "wx", mode: 0o600 });
+      fs.writeFileSync(join(names, name), `${id} ${process.pid} ${machineName()}`, { flag: "wx", mode: 0o600 });
       return name;
     } catch (error) {
       if (errorCode(error) !== "EEXIST") throw error;
       if (reclaimName(dataRoot, names, name)) continue;
       if (wanted === undefined) continue;
-      const owner = fs.readFileSync(join(names, name), "latin1");
+      const { id: owner } = readName(join(names, name));
       throw new DugoutError(
         "NAME_IN_USE",
         `Cannot name the container ${quote(name)}: container ${owner.slice(0, 12)} has that name`,
@@ -145,11 +148,16 @@ export function takeName(dataRoot: string, id: ContainerId, wanted: string | und
 function reclaimName(dataRoot: string, names: string, name: string): boolean {
   const file = join(names, name);
   try {
-    const id = fs.readFileSync(file, "latin1");
-    const age = Date.now() - fs.statSync(file).mtimeMs;
-    // a container that is just being made has its name first
-    if (age < 60_000 || fs.existsSync(join(dataRoot, "containers", id, "config.json"))) return false;
-    fs.unlinkSync(file);
+    const { id, pid, machine } = readName(file);
+    if (fs.existsSync(join(dataRoot, "containers", id, "config.json"))) return false;
+    // a container that is just being made has its name first; of another machine's, only age tells
+    const isOurs = pid !== undefined && machine === machineName();
+    if (isOurs ? readStartTime(pid) !== undefined : Date.now() - fs.statSync(file).mtimeMs < 60_000) return false;
+    // out of the way first: another process may do the same, and have taken the name already
+    const aside = join(names, `.${name}.${randomHex(6)}`);
+    fs.renameSync(file, aside);
+    if (readName(aside).id !== id) fs.linkSync(aside, file);
+    fs.unlinkSync(aside);
     return true;
   } catch (error) {
     if (errorCode(error) === "ENOENT") return true;
@@ -161,10 +169,16 @@ function reclaimName(dataRoot: string, names: string, name: string): boolean {
 export function releaseName(dataRoot: string, name: string, id: string): void {
   const file = join(dataRoot, "containers", "names", name);
   try {
-    if (fs.readFileSync(file, "latin1") === id) fs.unlinkSync(file);
+    if (readName(file).id === id) fs.unlinkSync(file);
   } catch (error) {
     if (errorCode(error) !== "ENOENT") throw error;
   }
+}
+
+/** Whose a name is, and which process of which machine took it. */
+function readName(file: string): { id: string; pid: number | undefined; machine: string | undefined } {
+  const [id = "", pid, machine] = fs.readFileSync(file, "utf8").split(" ");
+  return { id, pid: pid === undefined ? undefined : Number(pid), machine };
 }
 
 /** Where a container's directory is while this process removes it: out of sight at once, whatever happens then. */

@@ -15,6 +15,7 @@ import { PR_SET_PDEATHSIG } from "#linux/prctl.ts";
 import { type Step, step, type Tape, type TapeBuffer } from "#tape/step.ts";
 import { maskSteps, readOnlySteps } from "./mask_steps.ts";
 import { place } from "./mount_steps.ts";
+import { betweenSteps, FORK_BETWEEN_BUFFERS, forkBetweenSteps } from "./fork_between_steps.ts";
 import { handOverBuffers, handOverSteps } from "./hand_over_steps.ts";
 import { blockSignalsStep, forkSteps, lostSteps, RELAY_BYTES, relaySteps, waitSteps } from "./monitor_steps.ts";
 import { execErrnoBytes } from "./process_steps.ts";
@@ -24,9 +25,10 @@ import { consoleControl } from "./terminal_steps.ts";
 import { ERROR_FD, USER_NAMESPACE_BUFFERS } from "./user_namespace.ts";
 import { processSteps } from "./enter_steps.ts";
 import {
+  childNamespaceSteps,
   enterUserNamespaceSteps,
+  fuseNamespaceSteps,
   innerNamespaceSteps,
-  outerNamespaceSteps,
   rootOrOnly,
   unmountFuse,
 } from "./namespace_steps.ts";
@@ -45,12 +47,20 @@ export function planContainer(setup: ContainerSetup): Tape {
     ...deathSignalSteps(setup),
     ...enterUserNamespaceSteps(setup),
     ...relaySteps(relays),
-    ...outerNamespaceSteps(setup),
-    ...forkSteps("container"),
+    ...fuseNamespaceSteps(setup),
     ...(setup.keepsOutput
-      ? handOverSteps(setup.stdio.kind === "terminal", relays)
-      : waitSteps(relays, cleanUpSteps(setup.rootfs))),
-    ...lostSteps(),
+      ? [
+        ...forkBetweenSteps("between"),
+        ...handOverSteps(setup.stdio.kind === "terminal", relays),
+        ...lostSteps(),
+        ...betweenSteps("between", childNamespaceSteps(setup), "container"),
+      ]
+      : [
+        ...childNamespaceSteps(setup),
+        ...forkSteps("container"),
+        ...waitSteps(relays, cleanUpSteps(setup.rootfs)),
+        ...lostSteps(),
+      ]),
 
     place("container", "the container's first process"),
     ...(setup.deathSignal === undefined
@@ -87,6 +97,7 @@ function buffersOf(setup: ContainerSetup): Map<string, TapeBuffer> {
   buffers.set("status", { sizeBytes: 8 });
   buffers.set("cwd", { sizeBytes: 4096 });
   buffers.set("exec errno", { sizeBytes: 8, bytes: execErrnoBytes() });
+  if (setup.keepsOutput) { for (const [name, buffer] of FORK_BETWEEN_BUFFERS) buffers.set(name, buffer); }
   if (setup.init) buffers.set("reaped", { sizeBytes: 8 });
   if (setup.stdio.kind === "terminal") {
     buffers.set("console control", { sizeBytes: 24, bytes: consoleControl() });

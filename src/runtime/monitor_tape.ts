@@ -49,6 +49,8 @@ export interface MonitorPlan {
 const SIGINFO = { code: 8, status: 24, SIZE: 128 } as const;
 const CLD_EXITED = 1;
 const SIGKILL = 9;
+/** A `sigset_t` with the signal 13. */
+const SIGPIPE_ALONE = Uint8Array.of(0, 0x10, 0, 0, 0, 0, 0, 0);
 const SEEK_SET = 0;
 const SEEK_END = 2;
 /** What is asked of ppoll, in this order. */
@@ -222,6 +224,8 @@ function lastWorkSteps({ args, env }: MonitorPlan["worker"]): Step[] {
     step("dup3", [{ result: "null" }, 2, 0], "use as stderr", "/dev/null", orElse),
     step("close_range", [3, REPORT_FD - 1, 0], "close", "descriptors below the report", { ignore: true }),
     step("close_range", [REPORT_FD + 1, 0xffffffff, 0], "close", "descriptors above it", { ignore: true }),
+    // nobody may have read the report
+    step("rt_sigtimedwait", [SIGPIPE_ALONE, 0, { buffer: "no time" }, 8], "forget", "SIGPIPE", { ignore: true }),
     unblockSignalsStep(),
     step("execve", [program, { strings: args }, { strings: env }], "execute", program, orElse),
   ];

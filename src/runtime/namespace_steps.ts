@@ -77,8 +77,8 @@ export function rootOrOnly(ranges: ContainerSetup["map"]["uid"]): number {
   return outsideId(ranges, 0) === undefined ? ranges[0]!.inside : 0;
 }
 
-/** Namespaces that only children enter, and the mount namespace of a FUSE server. */
-export function outerNamespaceSteps(setup: ContainerSetup): Step[] {
+/** The mount namespace of a FUSE server, and the server. */
+export function fuseNamespaceSteps(setup: ContainerSetup): Step[] {
   const steps: Step[] = [];
   if (setup.rootfs.kind === "fuse-overlayfs") {
     steps.push(
@@ -100,6 +100,12 @@ export function outerNamespaceSteps(setup: ContainerSetup): Step[] {
       place("fuse up", "fuse-overlayfs serves"),
     );
   }
+  return steps;
+}
+
+/** Namespaces that only children enter. A process with such children can have no threads any more. */
+export function childNamespaceSteps(setup: ContainerSetup): Step[] {
+  const steps: Step[] = [];
   const flags = (["pid", "time"] as const).reduce(
     (sum, type) => namespaceOf(setup.spec, type) === "new" ? sum | NAMESPACE_FLAGS[type] : sum,
     0,

@@ -18,6 +18,7 @@ import { forEachName, readStopOptions, recordOf } from "./containers.ts";
 import type { Invocation } from "../invocation.ts";
 import { hasSwitch, switchOption, textOption } from "../options.ts";
 import { printOut } from "../output.ts";
+import { reportError } from "../report.ts";
 import { usageError } from "../usage_error.ts";
 import { createRunContext, fetchImage, reportStay } from "./run.ts";
 
@@ -41,13 +42,15 @@ export async function runStart(invocation: Invocation): Promise<number> {
     throw usageError("--checkpoint cannot be used: CRIU cannot restore a container without root", 125, "leave it out");
   }
   if (!hasSwitch(options, "attach") && !hasSwitch(options, "interactive")) {
-    return await forEachName(invocation, async (engine, name) => {
+    const exitCode = await forEachName(invocation, async (engine, name) => {
       const outcome = await startAgain(engine, recordOf(findContainer(engine, name)));
       if (outcome.kind === "started") {
         await leaveContainer(engine, outcome.container.plan.directory, outcome.started);
       }
       return name;
     });
+    // docker's, also of a program that is not found
+    return exitCode === 0 ? 0 : 1;
   }
   if (args.length > 1) {
     throw new DugoutError("USAGE", "you cannot start and attach multiple containers at once", { exitCode: 1 });
@@ -74,7 +77,7 @@ async function startAttached({ options, global }: Invocation, name: string): Pro
     });
   } catch (error) {
     signals?.release();
-    throw error;
+    return Math.min(1, reportError(error, { failureExitCode: 1, debug: global.debug }));
   }
   if (outcome.kind === "running") {
     signals?.release();
@@ -101,8 +104,9 @@ async function startAttached({ options, global }: Invocation, name: string): Pro
 /** `dugout restart` */
 export async function runRestart(invocation: Invocation): Promise<number> {
   const stop = readStopOptions(invocation);
-  return await forEachName(invocation, async (engine, name) => {
+  const exitCode = await forEachName(invocation, async (engine, name) => {
     await restartContainer(engine, recordOf(findContainer(engine, name)), stop);
     return name;
   });
+  return exitCode === 0 ? 0 : 1;
 }
