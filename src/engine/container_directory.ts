@@ -5,8 +5,8 @@
  *     containers/<id>/spec.json             what another process of it is started with (spec_file.ts)
  *     containers/<id>/upper, work, merged   of its root file system
  *     containers/.gone.<id>.…               what is just being removed of one
- *     containers/names/<name>               holds the id, and who took it; made exclusively, so that names are unique among
- *                                           processes
+ *     containers/names/<name>               a link that says the id, and who took it: made at once and exclusively, so that
+ *                                           names are unique among processes, and whole whenever one is killed
  *     RUN/containers/<id>/                  state and exit record; gone with the machine's next boot
  *     RUN/containers/<id>/store             a link to containers/<id>: stores may share a runtime directory
  *
@@ -126,7 +126,7 @@ export function takeName(dataRoot: string, id: ContainerId, wanted: string | und
   for (let attempt = 0;; attempt++) {
     const name = wanted ?? (attempt < 20 ? makeContainerName() : `${makeContainerName()}_${id.slice(0, 6)}`);
     try {
-      fs.writeFileSync(join(names, name), `${id} ${process.pid} ${machineName()}`, { flag: "wx", mode: 0o600 });
+      fs.symlinkSync(`${id} ${process.pid} ${machineName()}`, join(names, name));
       return name;
     } catch (error) {
       if (errorCode(error) !== "EEXIST") throw error;
@@ -152,7 +152,7 @@ function reclaimName(dataRoot: string, names: string, name: string): boolean {
     if (fs.existsSync(join(dataRoot, "containers", id, "config.json"))) return false;
     // a container that is just being made has its name first; of another machine's, only age tells
     const isOurs = pid !== undefined && machine === machineName();
-    if (isOurs ? readStartTime(pid) !== undefined : Date.now() - fs.statSync(file).mtimeMs < 60_000) return false;
+    if (isOurs ? readStartTime(pid) !== undefined : Date.now() - fs.lstatSync(file).mtimeMs < 60_000) return false;
     // out of the way first: another process may do the same, and have taken the name already
     const aside = join(names, `.${name}.${randomHex(6)}`);
     fs.renameSync(file, aside);
@@ -175,9 +175,19 @@ export function releaseName(dataRoot: string, name: string, id: string): void {
   }
 }
 
+function readNameText(file: string): string {
+  try {
+    return fs.readlinkSync(file);
+  } catch (error) {
+    if (errorCode(error) !== "EINVAL") throw error;
+    // older versions wrote a file
+    return fs.readFileSync(file, "utf8");
+  }
+}
+
 /** Whose a name is, and which process of which machine took it. */
 function readName(file: string): { id: string; pid: number | undefined; machine: string | undefined } {
-  const [id = "", pid, machine] = fs.readFileSync(file, "utf8").split(" ");
+  const [id = "", pid, machine] = readNameText(file).split(" ");
   return { id, pid: pid === undefined ? undefined : Number(pid), machine };
 }
 

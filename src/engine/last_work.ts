@@ -17,7 +17,6 @@ import { containerEvent, dieEvent, type EventPlace, noteEvents, volumeEvent } fr
 import { forgetLock, withContainerLock } from "./lock_container.ts";
 import { ownVolumes } from "./remove.ts";
 import { volumeUsers } from "./remove_volumes.ts";
-import { readStateText } from "./state.ts";
 
 /** The first argument of the program that does it; the work comes on stdin. */
 export const LAST_WORK_ARGUMENT = "__last-work";
@@ -25,11 +24,13 @@ export const LAST_WORK_ARGUMENT = "__last-work";
 /** The work: which container of which store. */
 export interface LastWork extends EventPlace {
   readonly id: string;
+  /** Which of its starts it was. */
+  readonly startedMs: number;
 }
 
 /** The work, as it is kept until then. */
-export function encodeLastWork({ dataRoot, runRoot, id }: LastWork): string {
-  return JSON.stringify({ dataRoot, runRoot, id });
+export function encodeLastWork({ dataRoot, runRoot, id, startedMs }: LastWork): string {
+  return JSON.stringify({ dataRoot, runRoot, id, startedMs });
 }
 
 /** Reads what {@linkcode encodeLastWork} gave. */
@@ -40,7 +41,8 @@ export function decodeLastWork(bytes: Uint8Array): LastWork {
     if (typeof found !== "string") throw new Error(`Work has no "${key}"`);
     return found;
   };
-  return { dataRoot: text("dataRoot"), runRoot: text("runRoot"), id: text("id") };
+  const startedMs = isJsonObject(value) ? Number(value["startedMs"]) : 0;
+  return { dataRoot: text("dataRoot"), runRoot: text("runRoot"), id: text("id"), startedMs };
 }
 
 /** As long as this is there, the container is about to be started again. */
@@ -52,9 +54,9 @@ export function keepMark({ runRoot, id }: Pick<LastWork, "runRoot" | "id">): str
 export async function doLastWork(work: LastWork): Promise<void> {
   await withContainerLock(work, work.id, async () => {
     const record = readRecord(work.dataRoot, work.id);
-    if (record === undefined || existsSync(keepMark(work))) return;
+    // it may have been started again
+    if (record === undefined || record.startedMs !== work.startedMs || existsSync(keepMark(work))) return;
     const directory = containerDirectory(work.dataRoot, work.runRoot, work.id as ContainerId);
-    const startedMs = readStateText(work, work.id)?.startedMs ?? record.startedMs;
     const exit = readExitRecord(directory.state) ?? readExitRecord(directory.path);
     const wasThere = existsSync(directory.path);
     removeContainerDirectory(directory, gonePath(directory));
@@ -63,7 +65,7 @@ export async function doLastWork(work: LastWork): Promise<void> {
     const volumes = await removeOwnVolumes(work, ownVolumes(record));
     if (!wasThere) return;
     noteEvents(work, [
-      dieEvent(record, { exitCode: exit?.exitCode, startedMs }, exit?.finishedMs ?? Date.now()),
+      dieEvent(record, { exitCode: exit?.exitCode, startedMs: work.startedMs }, exit?.finishedMs ?? Date.now()),
       containerEvent(record, "destroy"),
       ...volumes.map((name) => volumeEvent(name, "destroy")),
     ]);

@@ -42,9 +42,11 @@ export async function removeContainer(
 ): Promise<void> {
   for (const waits of [true, false]) {
     const isRemoved = await withContainerLock(engine, id, async () => {
-      const state = record === undefined ? "ended" : await makeSureItEnded(engine, record, options.force);
+      // it may have been started, or renamed, since it was found
+      const now = readRecord(engine.dataRoot, id) ?? record;
+      const state = now === undefined ? "ended" : await makeSureItEnded(engine, now, options.force);
       if (state === "owner" && waits) return false;
-      if (state !== "removed") await discardFound(engine, { id, record }, options);
+      if (state !== "removed") await discardFound(engine, { id, record: now }, options);
       forgetLock(engine, id);
       return true;
     });

@@ -94,7 +94,7 @@ export function startKept(input: StartInput): StartedKept {
   forgetStop(engine, directory.id);
   let started: StartedKept;
   try {
-    started = launch(input);
+    started = launch(input, startedMs);
   } catch (error) {
     forgetEnd(directory);
     noteFailure(input, error);
@@ -129,7 +129,7 @@ function noteFailure({ plan: { directory }, isNew }: StartInput, error: unknown)
 }
 
 /** Opens what the monitor keeps, and has the tape played. */
-function launch(input: StartInput): StartedKept {
+function launch(input: StartInput, startedMs: number): StartedKept {
   const { engine, request, options, plan } = input;
   const { directory, user } = plan;
   using stack = new DisposableStack();
@@ -179,7 +179,7 @@ function launch(input: StartInput): StartedKept {
     release: () => stdio.close(),
   });
   // only now: a start that failed leaves a container that is looked at
-  if (options.rm) writeAll(work, new TextEncoder().encode(encodeLastWork({ ...engine, id: directory.id })));
+  if (options.rm) writeAll(work, new TextEncoder().encode(encodeLastWork({ ...engine, id: directory.id, startedMs })));
   const opened = openLogFile(logPath);
   if (opened === undefined) throw new DugoutError("CONTAINER_GONE", "The container was removed while it started");
   return { running, log: opened, fromByte };
