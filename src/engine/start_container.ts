@@ -88,7 +88,12 @@ export function startKept(input: StartInput): StartedKept {
   const { engine, plan, restartCount } = input;
   const { directory } = plan;
   const startedMs = Date.now();
-  updateRecord(directory, { isNew: false, startedMs, restartCount, ...whereabouts() });
+  try {
+    updateRecord(directory, { isNew: false, startedMs, restartCount, ...whereabouts() });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") throw goneError(input.subject.name);
+    throw error;
+  }
   makeStateDirectory(directory);
   forgetEnd(directory);
   forgetStop(engine, directory.id);
@@ -114,6 +119,10 @@ export function startKept(input: StartInput): StartedKept {
   noteEvent(engine, containerEvent(input.subject, "start", {}, startedMs));
   input.pidfile?.write(running.pid);
   return started;
+}
+
+function goneError(name: string): DugoutError {
+  return new DugoutError("CONTAINER_GONE", `Cannot start the container "${name}": it was removed meanwhile`);
 }
 
 /** A start that failed is told of by `ps` and `inspect`, with Docker's codes; what was never started still was not. */
@@ -181,7 +190,7 @@ function launch(input: StartInput, startedMs: number): StartedKept {
   // only now: a start that failed leaves a container that is looked at
   if (options.rm) writeAll(work, new TextEncoder().encode(encodeLastWork({ ...engine, id: directory.id, startedMs })));
   const opened = openLogFile(logPath);
-  if (opened === undefined) throw new DugoutError("CONTAINER_GONE", "The container was removed while it started");
+  if (opened === undefined) throw goneError(input.subject.name);
   return { running, log: opened, fromByte };
 }
 
