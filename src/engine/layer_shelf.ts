@@ -52,6 +52,17 @@ export function unpackedBytes(engine: Engine, diffId: Digest): number | undefine
   return undefined;
 }
 
+/** What all unpacked layers take, under all maps. */
+export function shelfBytes(engine: Engine): Map<Digest, number> {
+  const bytes = new Map<Digest, number>();
+  for (const { path } of listMaps(join(engine.dataRoot, "layers"))) {
+    for (const diffId of listLayers(path)) {
+      bytes.set(diffId, (bytes.get(diffId) ?? 0) + (readLayerRecord(path, diffId)?.sizeBytes ?? 0));
+    }
+  }
+  return bytes;
+}
+
 /** Removes what killed processes left of layers, under all maps. */
 export async function sweepLayerStores(engine: Engine): Promise<void> {
   for (const { map, path } of listMaps(join(engine.dataRoot, "layers"))) {

@@ -3,15 +3,32 @@ import { type Digest, isDigest } from "#oci/digest.ts";
 import type { ContainerRecord } from "./container_record.ts";
 import type { Engine } from "./engine.ts";
 import { unpackedBytes } from "./layer_shelf.ts";
-import { measureOwnTree } from "./remove_volumes.ts";
+import { measureOwnTrees } from "./remove_volumes.ts";
 
 /** What a container's own files take, and those with the image's below them. */
-export async function measureContainer(
+export interface ContainerSize {
+  readonly ownBytes: number;
+  readonly allBytes: number;
+}
+
+/** Measures containers, in their order; one process looks at all of them. */
+export async function measureContainers(
   engine: Engine,
-  record: ContainerRecord,
-): Promise<{ ownBytes: number; allBytes: number }> {
-  const ownBytes = await measureOwnTree(engine, join(engine.dataRoot, "containers", record.id, "upper"));
-  const layers = record.lowers.map((hex) => `sha256:${hex}`).filter((text): text is Digest => isDigest(text));
-  const below = layers.reduce((sum, diffId) => sum + (unpackedBytes(engine, diffId) ?? 0), 0);
-  return { ownBytes, allBytes: ownBytes + below };
+  records: readonly ContainerRecord[],
+): Promise<ContainerSize[]> {
+  const paths = records.map(({ id }) => join(engine.dataRoot, "containers", id, "upper"));
+  const sizesBytes = await measureOwnTrees(engine, paths);
+  const layerBytes = new Map<string, number>();
+  const sizeOf = (hex: string): number => {
+    const diffId = `sha256:${hex}`;
+    const known = layerBytes.get(hex);
+    if (known !== undefined) return known;
+    const bytes = isDigest(diffId) ? unpackedBytes(engine, diffId as Digest) ?? 0 : 0;
+    layerBytes.set(hex, bytes);
+    return bytes;
+  };
+  return records.map(({ lowers }, i) => {
+    const ownBytes = sizesBytes[i] ?? 0;
+    return { ownBytes, allBytes: lowers.reduce((sum, hex) => sum + sizeOf(hex), ownBytes) };
+  });
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { join } from "node:path";
 import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
 import { errorCode } from "#storage/private_dir.ts";
@@ -97,17 +98,15 @@ export async function pruneVolumes(
     const chosen = listVolumes(volumes).volumes.filter((volume) => !users.has(volume.name) && fits(volume));
     return chosen.map(({ name }) => ({ name, path: detachVolume(volumes, name) }));
   });
-  let freedBytes = 0;
-  for (const { name, path } of detached) {
-    if (path === undefined) continue;
-    freedBytes += await measureOwnTree(engine, path);
-    await removeDetached(engine, name, path);
-  }
+  const gone = detached.flatMap(({ name, path }) => path === undefined ? [] : [{ name, path }]);
+  const sizesBytes = await measureOwnTrees(engine, gone.map(({ path }) => join(path, "_data")));
+  for (const { name, path } of gone) await removeDetached(engine, name, path);
   for (const path of findVolumeRemains(volumes)) await removeOwnTree(engine, path);
-  return { names: detached.map(({ name }) => name), freedBytes };
+  return { names: detached.map(({ name }) => name), freedBytes: sizesBytes.reduce((sum, bytes) => sum + bytes, 0) };
 }
 
-/** The bytes that the files of a tree take on disk, with the rights of the user's namespace. */
-export async function measureOwnTree(engine: Engine, path: string): Promise<number> {
-  return (await runInWorker(allIdsMap(engine), { kind: "measureTree", path })).sizeBytes;
+/** The bytes that the files of trees take on disk, with the rights of the user's namespace; 0 of those that are gone. */
+export async function measureOwnTrees(engine: Engine, paths: readonly string[]): Promise<number[]> {
+  if (paths.length === 0) return [];
+  return (await runInWorker(allIdsMap(engine), { kind: "measureTrees", paths: [...paths] })).sizesBytes;
 }

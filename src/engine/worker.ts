@@ -14,7 +14,7 @@ export interface RunWorkerOptions {
 }
 
 /** Plans that read files which their owner may not read: they need root's rights, also with a single id. */
-const READS_ALL: ReadonlySet<WorkerPlan["kind"]> = new Set(["vfsRoot", "fillVolumes", "measureTree"]);
+const READS_ALL: ReadonlySet<WorkerPlan["kind"]> = new Set(["vfsRoot", "fillVolumes", "measureTrees"]);
 
 /**
  * Has a plan done by a worker in a user namespace with these ids (or, with one id, by one beside us).

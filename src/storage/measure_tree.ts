@@ -4,12 +4,23 @@
  * @module
  */
 import type { Fd } from "#linux/call.ts";
+import { OsError } from "#linux/errno.ts";
 import { readDirectory } from "#linux/directory.ts";
 import { AT_FDCWD, close, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openAt, S_IFDIR, S_IFMT } from "#linux/file.ts";
 import { statName } from "#linux/stat.ts";
 import { openName, openResolved } from "#linux/tree.ts";
 import type { ByteString } from "#tar/bytes.ts";
 import { RESOLVE_STRICT } from "./directory_cache.ts";
+
+/** The bytes of a tree; 0 of one that is gone, or never was. */
+export function measureTreeIfThere(path: string): number {
+  try {
+    return measureTree(path).sizeBytes;
+  } catch (error) {
+    if (error instanceof OsError && (error.code === "ENOENT" || error.code === "ENOTDIR")) return 0;
+    throw error;
+  }
+}
 
 /**
  * Bytes of all files below a directory, each file once, whatever its names. By descriptors; what cannot be read, or is

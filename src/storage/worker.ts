@@ -15,7 +15,7 @@ import { archiveChanges, exportTree, listChanges, type TreesResult } from "./con
 import { archivePath, type CopyResult, extractToPath } from "./copy_trees.ts";
 import { fillVolumes } from "./fill_volume.ts";
 import { removeLayer, sweepLayers } from "./layers.ts";
-import { measureTree } from "./measure_tree.ts";
+import { measureTreeIfThere } from "./measure_tree.ts";
 import { removePath } from "./remove_tree.ts";
 import { settleLayers } from "./settle.ts";
 import { unpackLayer, type UnpackResult } from "./unpack.ts";
@@ -47,7 +47,7 @@ const PlanSchema = v.variant("kind", [
     limits: v.optional(limits),
   }),
   v.object({ kind: v.literal("removeTree"), path }),
-  v.object({ kind: v.literal("measureTree"), path }),
+  v.object({ kind: v.literal("measureTrees"), paths: v.array(path) }),
   v.object({ kind: v.literal("removeLayer"), layers: path, diffId }),
   v.object({ kind: v.literal("sweepLayers"), layers: path }),
   v.object({ kind: v.literal("settle"), layers: path, diffIds: v.array(diffId) }),
@@ -87,7 +87,7 @@ export type WorkerPlan = v.InferOutput<typeof PlanSchema>;
 /** What each kind of plan answers. */
 export type WorkerValue<Kind extends WorkerPlan["kind"]> = Kind extends "unpack" ? UnpackResult
   : Kind extends "removeTree" | "removeLayer" ? { removed: boolean }
-  : Kind extends "measureTree" ? { sizeBytes: number; files: number }
+  : Kind extends "measureTrees" ? { sizesBytes: number[] }
   : Kind extends "sweepLayers" ? { removed: number }
   : Kind extends "archive" | "extract" ? CopyResult
   : Kind extends "listChanges" | "archiveChanges" | "exportTree" ? TreesResult
@@ -126,8 +126,8 @@ async function runPlan(
       return await unpackLayer(plan, onProgress, signal);
     case "removeTree":
       return { removed: removePath(plan.path) };
-    case "measureTree":
-      return measureTree(plan.path);
+    case "measureTrees":
+      return { sizesBytes: plan.paths.map((path) => measureTreeIfThere(path)) };
     case "removeLayer":
       return { removed: removeLayer(plan.layers, plan.diffId) };
     case "sweepLayers":

@@ -1,8 +1,8 @@
-import { findContainer, type FoundContainer, listContainers, lookForContainer } from "#engine/containers.ts";
+import { findContainer, type FoundContainer, lookForContainer } from "#engine/containers.ts";
 import type { ContainerRecord } from "#engine/container_record.ts";
 import type { Engine } from "#engine/engine.ts";
 import { compileContainerFilter, parseContainerFilters, PRUNE_CONTAINER_FILTERS } from "#engine/filter_containers.ts";
-import { measureContainer } from "#engine/measure_container.ts";
+import { pruneContainers, type PrunedContainers } from "#engine/prune_containers.ts";
 import { removeContainer } from "#engine/remove_container.ts";
 import { renameContainer } from "#engine/rename_container.ts";
 import { shownExitCode, waitForEnd } from "#engine/signal_container.ts";
@@ -86,27 +86,20 @@ export async function runPruneContainers({ options, global }: Invocation): Promi
     !hasSwitch(options, "force") &&
     !askYesNo("WARNING! This will remove all stopped containers.\nAre you sure you want to continue?")
   ) return 0;
-  const fits = compileContainerFilter(engine, filter, Date.now());
-  const removed: string[] = [];
-  let freedBytes = 0;
-  let exitCode = 0;
-  for (const container of listContainers(engine).containers) {
-    if (container.status.kind !== "exited" || !fits(container)) continue;
-    try {
-      const { ownBytes } = await measureContainer(engine, container.record);
-      await removeContainer(engine, { id: container.record.id, record: container.record }, {
-        force: false,
-        volumes: false,
-      });
-      removed.push(container.record.id);
-      freedBytes += ownBytes;
-    } catch (error) {
-      exitCode = reportError(error, { failureExitCode: 1, debug: global.debug });
-    }
-  }
-  if (removed.length > 0) printOut(`Deleted Containers:\n${removed.join("\n")}\n\n`);
-  printOut(`Total reclaimed space: ${humanSize(freedBytes)}\n`);
-  return exitCode;
+  const pruned = await pruneContainers(engine, compileContainerFilter(engine, filter, Date.now()));
+  tellPruned(pruned);
+  printOut(`Total reclaimed space: ${humanSize(pruned.freedBytes)}\n`);
+  return reportAll(pruned.errors, global.debug);
+}
+
+/** Docker's list of what was removed. */
+export function tellPruned({ ids }: PrunedContainers): void {
+  if (ids.length > 0) printOut(`Deleted Containers:\n${ids.join("\n")}\n\n`);
+}
+
+/** @returns The exit code. */
+export function reportAll(errors: readonly unknown[], debug: boolean): number {
+  return errors.reduce<number>((_, error) => reportError(error, { failureExitCode: 1, debug }), 0);
 }
 
 /** `--signal` and `--timeout` of `stop` and `restart`. */

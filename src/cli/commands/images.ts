@@ -46,7 +46,7 @@ export function runImages({ options, args, global }: Invocation): number {
   };
   const fits = filter.references.map(compilePattern);
   const rows = filterImages(store, images, filter)
-    .flatMap((image) => describeRows(fits.length === 0 ? image : keepNames(image, fits), rules));
+    .flatMap((image) => describeImageRows(fits.length === 0 ? image : keepNames(image, fits), rules));
   const format = textOption(options, "format");
   if (hasSwitch(options, "quiet") && (format === undefined || format.startsWith("table"))) {
     printOut(rows.map((row) => row["ID"] + "\n").join(""));
@@ -67,7 +67,8 @@ function keepNames(image: Image, fits: readonly ((text: string) => boolean)[]): 
   return { ...image, names: image.names.filter(isWanted), digests: image.digests.filter(isWanted) };
 }
 
-interface RowRules {
+/** How rows of images are told. */
+export interface RowRules {
   nowMs: number;
   layerBytes: (diffId: Digest) => number | undefined;
   showsDigests: boolean;
@@ -75,7 +76,7 @@ interface RowRules {
 }
 
 /** A row for each tag of an image; for each digest of a repository without tags; one for an image without names. */
-function describeRows(image: Image, rules: RowRules): Row[] {
+export function describeImageRows(image: Image, rules: RowRules): Row[] {
   const sizeBytes = imageSizeBytes(image, rules.layerBytes);
   const common = {
     ID: rules.idsInFull ? image.id : shortId(image.id),

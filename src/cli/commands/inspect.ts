@@ -1,7 +1,7 @@
 import { lookForContainer, readStatus } from "#engine/containers.ts";
 import { describeContainer } from "#engine/describe_container.ts";
 import { describeImage } from "#engine/describe_image.ts";
-import { measureContainer } from "#engine/measure_container.ts";
+import { measureContainers } from "#engine/measure_container.ts";
 import { whereabouts } from "#engine/whereabouts.ts";
 import { findImage, getImage } from "#image/find.ts";
 import { imageSizeBytes } from "#image/list.ts";
@@ -100,7 +100,7 @@ async function findFirst(
 async function findContainerObject({ engine }: ImageContext, name: string, { options }: Invocation): Promise<unknown> {
   const record = lookForContainer(engine, name)?.record;
   if (record === undefined) return undefined;
-  const sizes = hasSwitch(options, "size") ? await measureContainer(engine, record) : undefined;
+  const [sizes] = hasSwitch(options, "size") ? await measureContainers(engine, [record]) : [];
   return describeContainer(engine, { record, status: readStatus(engine, record, whereabouts()) }, sizes);
 }
 

@@ -1,8 +1,7 @@
 import { type Container, listContainers } from "#engine/containers.ts";
 import { stateWord } from "#engine/describe_container.ts";
-import type { Engine } from "#engine/engine.ts";
 import { compileContainerFilter, LIST_CONTAINER_FILTERS, parseContainerFilters } from "#engine/filter_containers.ts";
-import { measureContainer } from "#engine/measure_container.ts";
+import { type ContainerSize, measureContainers } from "#engine/measure_container.ts";
 import { shownExitCode } from "#engine/signal_container.ts";
 import { openContainerContext, warn } from "../context.ts";
 import { formatRows, type ListShape, type Row } from "../format/rows.ts";
@@ -53,10 +52,8 @@ export async function runPs({ options, global }: Invocation): Promise<number> {
     return 0;
   }
   const wantsSize = hasSwitch(options, "size") || /\.Size\b/.test(format ?? "");
-  const rows: Row[] = [];
-  for (const container of chosen) {
-    rows.push(describeRow(container, nowMs, idsInFull, wantsSize ? await describeSize(engine, container) : ""));
-  }
+  const sizes = wantsSize ? await measureContainers(engine, chosen.map(({ record }) => record)) : [];
+  const rows = chosen.map((container, i) => describeContainerRow(container, nowMs, idsInFull, sizes[i]));
   const columns = ["ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"];
   const shape: ListShape = {
     noun: "container",
@@ -67,7 +64,13 @@ export async function runPs({ options, global }: Invocation): Promise<number> {
   return 0;
 }
 
-function describeRow(container: Container, nowMs: number, inFull: boolean, size: string): Row {
+/** A container in docker's lists. */
+export function describeContainerRow(
+  container: Container,
+  nowMs: number,
+  inFull: boolean,
+  size: ContainerSize | undefined,
+): Row {
   const { record, status } = container;
   const createdMs = Date.parse(record.created);
   const command = record.command.join(" ");
@@ -83,7 +86,7 @@ function describeRow(container: Container, nowMs: number, inFull: boolean, size:
     State: stateWord(status),
     Ports: "",
     Names: record.name,
-    Size: size,
+    Size: size === undefined ? "" : describeSize(size),
     Labels: [...record.labels].map(([key, value]) => `${key}=${value}`).join(","),
     Mounts: mounts.map((mount) => inFull ? mount : cutWithEllipsis(mount, 15)).join(","),
     LocalVolumes: String(record.mounts.filter(({ volume }) => volume !== undefined).length),
@@ -111,7 +114,6 @@ function describeStatus(container: Container, nowMs: number): string {
   }
 }
 
-async function describeSize(engine: Engine, { record }: Container): Promise<string> {
-  const { ownBytes, allBytes } = await measureContainer(engine, record);
+function describeSize({ ownBytes, allBytes }: ContainerSize): string {
   return `${humanSize(ownBytes, 3)} (virtual ${humanSize(allBytes, 3)})`;
 }

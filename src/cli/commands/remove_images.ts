@@ -2,13 +2,13 @@ import { watchRemoval } from "#engine/image_events.ts";
 import { sweepLayerStores } from "#engine/layer_shelf.ts";
 import { parseImageFilters, PRUNE_FILTERS } from "#image/filter.ts";
 import { sweepContainers } from "#engine/sweep.ts";
-import { pruneImages } from "#image/prune.ts";
-import { removeImage, type RemoveRecord } from "#image/remove.ts";
+import { pruneImages, type PruneOptions } from "#image/prune.ts";
+import { removeImage, type RemoveRecord, type RemoveResult } from "#image/remove.ts";
 import { removePlatforms } from "#image/remove_platform.ts";
 import { parsePlatform } from "#oci/platform.ts";
 import { escapeText } from "#oci/text.ts";
 import { askYesNo } from "../ask.ts";
-import { openImageContext } from "../context.ts";
+import { type ImageContext, openImageContext } from "../context.ts";
 import { humanSize } from "../format/units.ts";
 import type { Invocation } from "../invocation.ts";
 import { hasSwitch, listOption } from "../options.ts";
@@ -40,7 +40,7 @@ export async function runRemoveImages({ options, args, global }: Invocation): Pr
 
 /** `dugout image prune` */
 export async function runPruneImages({ options, global }: Invocation): Promise<number> {
-  const { engine, store, shelf, usersOf } = openImageContext(global);
+  const context = openImageContext(global);
   const all = hasSwitch(options, "all");
   const nowMs = Date.now();
   const filter = parseImageFilters(listOption(options, "filter"), PRUNE_FILTERS, nowMs);
@@ -48,17 +48,31 @@ export async function runPruneImages({ options, global }: Invocation): Promise<n
     const what = all ? "all images without at least one container associated to them" : "all dangling images";
     if (!askYesNo(`WARNING! This will remove ${what}.\nAre you sure you want to continue?`)) return 0;
   }
+  const pruned = await pruneUnusedImages(context, { all, filter, nowMs });
+  tellPrunedImages(pruned);
+  printOut(`Total reclaimed space: ${humanSize(pruned.freedBytes)}\n`);
+  return 0;
+}
+
+/** Removes images that nobody needs, and what killed processes left of layers. */
+export async function pruneUnusedImages(
+  { engine, store, shelf, usersOf }: ImageContext,
+  rules: Pick<PruneOptions, "all" | "filter" | "nowMs">,
+): Promise<RemoveResult> {
   const isUsed = (id: Parameters<typeof usersOf>[0]): boolean => usersOf(id).length > 0;
   const note = watchRemoval(engine);
-  const { records, freedBytes } = await pruneImages(store, { nowMs, all, filter, isUsed, shelf });
-  note(records);
+  const result = await pruneImages(store, { ...rules, isUsed, shelf });
+  note(result.records);
   await sweepLayerStores(engine);
+  return result;
+}
+
+/** Docker's list of what was removed. */
+export function tellPrunedImages({ records }: RemoveResult): void {
   if (records.length > 0) {
     const lines = records.map((record) => describeRecord(record, "untagged", "deleted")).join("");
     printOut(`Deleted Images:\n${lines}\n`);
   }
-  printOut(`Total reclaimed space: ${humanSize(freedBytes)}\n`);
-  return 0;
 }
 
 function describeRecord(record: RemoveRecord, untagged: string, deleted: string): string {

@@ -94,7 +94,7 @@ function checkFilter(text: string, allowed: readonly string[]): void {
 }
 
 /** Names and drivers are alternatives, labels must all fit. */
-function fitsFilters(volume: Volume, filters: readonly string[], isUsed: boolean): boolean {
+export function fitsFilters(volume: Volume, filters: readonly string[], isUsed: boolean): boolean {
   const pairs = filters.map(splitPair);
   const values = (key: string) => pairs.filter(([name]) => name === key).map(([, value]) => value);
   const [names, drivers] = [values("name"), values("driver")];
@@ -173,6 +173,11 @@ export async function runRemoveVolumes({ options, args, global }: Invocation): P
   return exitCode;
 }
 
+/** Docker's list of what was removed. */
+export function tellPrunedVolumes(names: readonly string[]): void {
+  if (names.length > 0) printOut(`Deleted Volumes:\n${names.join("\n")}\n\n`);
+}
+
 /** `dugout volume prune` */
 export async function runPruneVolumes({ options, global }: Invocation): Promise<number> {
   const filters = listOption(options, "filter");
@@ -189,7 +194,7 @@ export async function runPruneVolumes({ options, global }: Invocation): Promise<
     engine,
     (volume) => (all || volume.isAnonymous) && fitsFilters(volume, filters, false),
   );
-  if (names.length > 0) printOut(`Deleted Volumes:\n${names.join("\n")}\n\n`);
+  tellPrunedVolumes(names);
   printOut(`Total reclaimed space: ${humanSize(freedBytes)}\n`);
   return 0;
 }

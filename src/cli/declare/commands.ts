@@ -6,6 +6,7 @@ import { RUN } from "./run.ts";
 import { SYSTEM_COMMANDS } from "./system.ts";
 import type { CommandDeclaration } from "./types.ts";
 import { UNIT_COMMANDS } from "./units.ts";
+import { UPKEEP_COMMANDS } from "./upkeep.ts";
 import { VOLUME_COMMANDS } from "./volumes.ts";
 
 /** All commands of this version, in the order of the help. */
@@ -17,5 +18,6 @@ export const COMMANDS: readonly CommandDeclaration[] = [
   ...IMAGE_COMMANDS,
   ...VOLUME_COMMANDS,
   ...SYSTEM_COMMANDS,
+  ...UPKEEP_COMMANDS,
   ...UNIT_COMMANDS,
 ];

@@ -24,8 +24,6 @@ export const LATER_COMMANDS: readonly string[] = [
   "pause",
   "port",
   "stats",
-  "system df",
-  "system prune",
   "top",
   "unpause",
   "update",

@@ -1,0 +1,47 @@
+import type { CommandDeclaration } from "./types.ts";
+
+/** Commands that look after the store as a whole. */
+export const UPKEEP_COMMANDS: readonly CommandDeclaration[] = [
+  {
+    names: ["system df"],
+    usage: "[OPTIONS]",
+    summary: "Show what images, containers and volumes take on disk",
+    arguments: { least: 0, most: 0 },
+    options: [
+      {
+        flags: "--format",
+        value: "string",
+        summary: "table, table TEMPLATE, json, or a Go template such as {{.Size}}",
+      },
+      { flags: "-v, --verbose", summary: "each of them" },
+    ],
+    examples: [["system df", "and how much of it a prune would free"]],
+    failureExitCode: 1,
+    note: "The size of images is that of their blobs and of their unpacked layers, each counted once.",
+  },
+  {
+    names: ["system prune"],
+    usage: "[OPTIONS]",
+    summary: "Remove what is not used: containers that have ended, images without a name",
+    arguments: { least: 0, most: 0 },
+    options: [
+      { flags: "-a, --all", summary: "all images that no container is made from" },
+      { flags: "--filter", value: "filter", repeatable: true, summary: "until=TIME, label=NAME[=VALUE]" },
+      { flags: "-f, --force", summary: "do not ask" },
+      { flags: "--volumes", summary: "volumes without a name too" },
+    ],
+    examples: [["system prune -af", "all that no container needs"]],
+    failureExitCode: 1,
+  },
+  {
+    names: ["system reset"],
+    usage: "[OPTIONS]",
+    summary: "Remove all that dugout has on this machine, containers that run too",
+    arguments: { least: 0, most: 0 },
+    options: [{ flags: "-f, --force", summary: "do not ask" }],
+    examples: [["system reset", "also of a store that is damaged"]],
+    failureExitCode: 125,
+    note:
+      "Links in the store are removed, not followed. Directories of the machine that containers had are left alone.",
+  },
+];
