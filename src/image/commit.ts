@@ -33,10 +33,19 @@ export type CommitOptions = {
 
 /**
  * Makes the image. Until it is named nothing of it shows; where it fails nothing of it stays.
- * @throws {DugoutError} IMAGE_INCOMPLETE when layers of the base are gone; ENOSPC, EDQUOT; what `writeLayer` throws.
+ * @throws {DugoutError} REFERENCE_INVALID; IMAGE_INCOMPLETE when layers of the base are gone; ENOSPC, EDQUOT; what `writeLayer` throws.
  */
 export async function commitImage(store: ContentStore, options: CommitOptions): Promise<ImageContent> {
   const { base, config, nowMs, reference, author } = options;
+  if (reference?.digest !== undefined) {
+    throw new DugoutError(
+      "REFERENCE_INVALID",
+      "Cannot name the new image so: a name that you give has a tag, not a digest",
+      {
+        exitCode: 1,
+      },
+    );
+  }
   const lease = openLease(store);
   try {
     await holdBase(lease, base);
