@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type IdMap, mapName } from "#linux/idmap.ts";
 import { parseSignal } from "#linux/signals.ts";
@@ -155,6 +155,11 @@ export function recordMounts(mounts: readonly MountRequest[]): RecordedMount[] {
 }
 
 const MAX_RECORD_BYTES = 16 << 20;
+
+/** Whether a container has a record, readable or not: one without is on its way in or out. */
+export function hasRecord(dataRoot: string, id: string): boolean {
+  return existsSync(join(dataRoot, "containers", id, "config.json"));
+}
 
 /** All containers, and the ids of those whose record cannot be read: on their way in or out, or damaged. */
 export function listRecords(dataRoot: string): { records: ContainerRecord[]; damaged: string[] } {

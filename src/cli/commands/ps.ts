@@ -1,3 +1,4 @@
+import { hasRecord } from "#engine/container_record.ts";
 import { type Container, listContainers } from "#engine/containers.ts";
 import { stateWord } from "#engine/describe_container.ts";
 import { compileContainerFilter, LIST_CONTAINER_FILTERS, parseContainerFilters } from "#engine/filter_containers.ts";
@@ -35,7 +36,7 @@ export async function runPs({ options, global }: Invocation): Promise<number> {
   const filter = parseContainerFilters(listOption(options, "filter"), LIST_CONTAINER_FILTERS);
   const engine = await openContainerContext(global);
   const { containers, damaged } = listContainers(engine);
-  for (const id of damaged) {
+  for (const id of damaged.filter((id) => hasRecord(engine.dataRoot, id))) {
     warn(global, `the container "${id.slice(0, 12)}" cannot be read; 'dugout rm -f' with its id removes it`);
   }
   const nowMs = Date.now();
