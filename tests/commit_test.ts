@@ -1,6 +1,7 @@
 /** `diff`, `commit` and `export`: what a container has changed, and images of it. */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { asBoth, CACHE, DUGOUT, needs, needsRegistry, REGISTRY, type Sandbox } from "./harness.ts";
 import { busyboxLayer, craftImage, type Entry } from "./support/craft_image.ts";
@@ -256,6 +257,52 @@ asBoth("with copies in place of an overlay diff and commit say the same", async 
     "f\n",
   );
 }, { skip });
+
+asBoth("mount and umount work inside of unshare, and say so elsewhere", async (box) => {
+  await stopped(box, "cc", "echo x >/x; chown 5:6 /x");
+  for (const command of ["mount", "umount"]) {
+    const { code, stderr } = await box.dugout([command, "cc"]);
+    assert.equal(code, 125);
+    assert.match(stderr, /dugout unshare/);
+  }
+  const script =
+    `D=${DUGOUT}; p=$($D mount cc); cat $p/x; stat -c %u:%g $p/x; echo y >$p/y; $D mount | wc -l; $D umount cc | wc -c; $D umount cc 2>/dev/null; echo $?; ls $p; $D mount cc >/dev/null`;
+  const { stdout } = await box.succeed(["unshare", "sh", "-c", script]);
+  assert.equal(stdout, `x\n${box.user.kind === "sub" ? "5:6" : "0:0"}\n1\n65\n125\n`);
+  assert.equal((await box.run(["sh", "-c", `${DUGOUT} cp cc:/y - | tar xO`])).stdout, "y\n");
+}, { skip });
+
+asBoth("C-045 a full disk ends commit and cp with its name, and nothing half made is left", async (box) => {
+  const small = join(box.path, "small");
+  mkdirSync(small);
+  const mounted = spawnSync("mount", [
+    "-t",
+    "tmpfs",
+    "-o",
+    `size=24m,mode=700,uid=${box.user.uid},gid=${box.user.gid}`,
+    "none",
+    small,
+  ]);
+  assert.equal(mounted.status, 0, String(mounted.stderr));
+  try {
+    const root = ["--root", join(small, "store")];
+    const make = "head -c 14000000 /dev/zero | tr '\\0' x >/big";
+    await box.succeed([...root, "run", "-q", "--network", "none", "--name", "cc", IMAGE, "sh", "-c", make]);
+    const full = await box.dugout([...root, "commit", "cc", "full:1"]);
+    assert.equal(full.code, 1, full.stderr);
+    assert.match(full.stderr, /ENOSPC|space/);
+    assert.equal((await box.dugout([...root, "image", "exists", "full:1"])).code, 1);
+    await box.run(["sh", "-c", "head -c 30000000 /dev/zero | tr '\\0' x >in"]);
+    const copied = await box.dugout([...root, "cp", "in", "cc:/in"]);
+    assert.equal(copied.code, 1);
+    assert.match(copied.stderr, /ENOSPC|space/);
+    assert.equal((await box.succeed([...root, "diff", "cc"])).stdout, "A /big\n");
+    await box.succeed([...root, "image", "prune", "-f"]);
+    await box.succeed([...root, "rm", "cc"]);
+  } finally {
+    spawnSync("umount", ["-l", small]);
+  }
+}, { skip: skip || (process.getuid?.() === 0 ? false : "needs root, to mount a small file system") });
 
 asBoth("kill -9 of commit at any moment shows no half image, and prune removes what it left", async (box) => {
   await stopped(

@@ -9,6 +9,8 @@ const LOADERS: ReadonlyMap<string, () => Promise<CommandFunction>> = new Map<str
   ["commit", async () => (await import("./commands/container_files.ts")).runCommit],
   ["diff", async () => (await import("./commands/container_files.ts")).runDiff],
   ["export", async () => (await import("./commands/container_files.ts")).runExport],
+  ["mount", async () => (await import("./commands/mount.ts")).runMount],
+  ["umount", async () => (await import("./commands/mount.ts")).runUnmount],
   ["container inspect", async () => (await import("./commands/inspect.ts")).runContainerInspect],
   ["container prune", async () => (await import("./commands/containers.ts")).runPruneContainers],
   ["events", async () => (await import("./commands/events.ts")).runEvents],

@@ -67,8 +67,13 @@ export async function commitContainer(
     },
   });
   warnings.forEach(engine.warn);
-  // a run of it has nothing to wait for then
-  await ensureLayers(openLayerStore(engine, map), image);
+  try {
+    // a run of it has nothing to wait for then
+    await ensureLayers(openLayerStore(engine, map), image);
+  } catch (error) {
+    // a full disk: the image is there all the same
+    engine.warn(`the new layer is not unpacked yet: ${(error as Error).message}`);
+  }
   const name = request.reference === undefined ? {} : { imageRef: familiarReference(request.reference) };
   noteEvent(
     engine,

@@ -87,7 +87,8 @@ export function containerTrees(engine: Engine, record: ContainerRecord): PlainTr
 type PlainTrees = { -readonly [Key in keyof ContainerTrees]: Mutable<ContainerTrees[Key]> };
 type Mutable<T> = T extends readonly (infer Item)[] ? Item[] : T;
 
-function exportTrees(engine: Engine, record: ContainerRecord): PlainTrees {
+/** The same; without anything below for a container that writes to a directory itself. */
+export function exportTrees(engine: Engine, record: ContainerRecord): PlainTrees {
   const kept = readKept(record);
   const directory = join(engine.dataRoot, "containers", record.id);
   const copy = join(directory, "root");

@@ -13,6 +13,7 @@ import { fromText, toText } from "#tar/bytes.ts";
 import { viewMap, withContainerView } from "./container_view.ts";
 import type { ContainerRecord } from "./container_record.ts";
 import type { Engine } from "./engine.ts";
+import { containerEvent, noteEvent } from "./events.ts";
 import { runInWorker } from "./worker.ts";
 
 /** One end of a copy that is not in a container: a path of this machine, absolute, or a stream of tar. */
@@ -57,6 +58,7 @@ export async function copyOut(
         sparse: !isStream,
         container: record.name,
       }, { data, view, inNamespace: true }));
+  noteEvent(engine, containerEvent(record, "archive-path"));
   if (isStream) return await archive(target.fd);
   const map = viewMap(record);
   return await pipeBetween(archive, (data) =>
@@ -90,6 +92,7 @@ export async function copyIn(
         isInert: isSingle(map),
         container: record.name,
       }, { data, view, inNamespace: true }));
+  noteEvent(engine, containerEvent(record, "extract-to-dir"));
   if (source.kind === "stream") return await extract(source.fd);
   const archive = (data: Fd) =>
     runInWorker(OWN_IDS, {

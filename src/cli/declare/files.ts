@@ -70,4 +70,22 @@ export const FILE_COMMANDS: readonly CommandDeclaration[] = [
     examples: [["export web | tar x -C rootfs", "without volumes; 'dugout import' makes an image of it"]],
     failureExitCode: 1,
   },
+  {
+    names: ["mount", "container mount"],
+    usage: "[OPTIONS] [CONTAINER...]",
+    summary: "Mount the files of containers, inside of 'dugout unshare'",
+    arguments: { least: 0 },
+    options: [{ flags: "-a, --all", summary: "all that do not run" }],
+    examples: [["mount web", "prints where, and is gone with the shell; without names: what is mounted"]],
+    failureExitCode: 125,
+  },
+  {
+    names: ["umount", "unmount", "container umount", "container unmount"],
+    usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+    summary: "Unmount the files of containers, inside of 'dugout unshare'",
+    arguments: { least: 0 },
+    options: [{ flags: "-a, --all", summary: "all that are mounted" }],
+    examples: [["umount web", ""]],
+    failureExitCode: 125,
+  },
 ];

@@ -19,6 +19,8 @@ export const LATER_COMMANDS: readonly string[] = [
   "context",
   "exec",
   "image build",
+  "image mount",
+  "image unmount",
   "manifest",
   "network",
   "pause",
