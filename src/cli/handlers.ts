@@ -42,6 +42,7 @@ const LOADERS: ReadonlyMap<string, () => Promise<CommandFunction>> = new Map<str
   ["start", async () => (await import("./commands/life.ts")).runStart],
   ["stop", async () => (await import("./commands/containers.ts")).runStop],
   ["unshare", async () => (await import("./commands/unshare.ts")).runUnshare],
+  ["update", async () => (await import("./commands/update.ts")).runUpdate],
   ["version", async () => (await import("./commands/version.ts")).runVersion],
   ["system df", async () => (await import("./commands/disk_usage.ts")).runDiskUsage],
   ["system prune", async () => (await import("./commands/prune_system.ts")).runPruneSystem],

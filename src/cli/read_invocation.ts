@@ -21,7 +21,8 @@ export function readInvocation(
     program,
   });
   if (wantsHelp) return "help";
-  const { least, most } = command.arguments;
+  const { least: usual, most, orFlags = [] } = command.arguments;
+  const least = orFlags.some((name) => options.has(name)) ? 0 : usual;
   if (operands.length < least || (most !== undefined && operands.length > most)) {
     throw usageError(
       `'${program}' ${describeCount(least, most)}`,

@@ -4,10 +4,20 @@
  * @module
  */
 import { join } from "node:path";
-import type { JsonValue } from "#oci/json.ts";
+import { decodeRequest, type KeptOptions } from "#docker/request_codec.ts";
+import {
+  type AttachStream,
+  newRunOptions,
+  newRunRequest,
+  type PortRange,
+  type RunRequest,
+} from "#docker/run_request.ts";
+import { signalName } from "#linux/signals.ts";
+import { parseRunConfig, type RunConfig } from "#oci/image_config.ts";
 import { LOG_FILE } from "#runtime/log_frame.ts";
-import type { RecordedMount } from "./container_record.ts";
+import type { ContainerRecord, RecordedMount } from "./container_record.ts";
 import type { Container, ContainerStatus } from "./containers.ts";
+import { describeHostConfig } from "./describe_host_config.ts";
 import type { Engine } from "./engine.ts";
 import { shownExitCode } from "./signal_container.ts";
 
@@ -30,7 +40,9 @@ export function describeContainer(
   sizes: { ownBytes: number; allBytes: number } | undefined,
 ): Record<string, unknown> {
   const { record, status } = container;
-  const { facts } = record;
+  const { request, options } = readKept(record);
+  // the default network of this version
+  const network = record.network === "default" ? "host" : record.network;
   const directory = join(engine.dataRoot, "containers", record.id);
   const [path = "", ...args] = record.command;
   return {
@@ -52,50 +64,106 @@ export function describeContainer(
     ProcessLabel: "",
     AppArmorProfile: "",
     ExecIDs: null,
-    HostConfig: {
-      Binds: null,
-      NetworkMode: record.network,
-      AutoRemove: record.rm,
-      Privileged: facts["privileged"] === true,
-      ReadonlyRootfs: facts["readonlyRootfs"] === true,
-      CapAdd: facts["capAdd"] ?? null,
-      CapDrop: facts["capDrop"] ?? null,
-      ShmSize: facts["shmSizeBytes"] ?? 0,
-      Init: facts["init"] === true,
-      PidMode: hostText(facts["pid"]),
-      IpcMode: facts["ipc"] ?? "private",
-      UTSMode: hostText(facts["uts"]),
-      UsernsMode: hostText(facts["userns"]),
-      RestartPolicy: { Name: "no", MaximumRetryCount: 0 },
-    },
+    HostConfig: describeHostConfig({ request, options, mounts: record.mounts, network }),
     GraphDriver: { Data: null, Name: engine.storageDriver ?? "overlay" },
     ...(sizes === undefined ? {} : { SizeRw: sizes.ownBytes, SizeRootFs: sizes.allBytes }),
     Mounts: record.mounts.filter(({ kind }) => kind !== "tmpfs").map(describeMount),
-    Config: {
-      Hostname: facts["hostname"] ?? record.id.slice(0, 12),
-      Domainname: facts["domainname"] ?? "",
-      User: facts["user"] ?? "",
-      Tty: facts["tty"] === true,
-      OpenStdin: facts["openStdin"] === true,
-      Env: facts["env"] ?? [],
-      Cmd: facts["cmd"] ?? null,
-      Image: record.image ?? facts["rootfs"] ?? "",
-      Volumes: null,
-      WorkingDir: facts["workingDir"] ?? "",
-      Entrypoint: facts["entrypoint"] ?? null,
-      Labels: record.labels,
-      ...(record.stopSignal === undefined ? {} : { StopSignal: String(record.stopSignal) }),
-      ...(record.stopTimeoutSeconds === undefined ? {} : { StopTimeout: record.stopTimeoutSeconds }),
-    },
-    NetworkSettings: { Ports: new Map(), Networks: new Map() },
+    Config: describeConfig(record, request, options),
+    NetworkSettings: describeNetworks(network),
     // ours: on which machine it was started, and why nothing is known of it here
     ...(status.kind === "elsewhere" ? { Machine: status.machine } : {}),
   };
 }
 
-/** Docker leaves out what is the default. */
-function hostText(value: JsonValue | undefined): JsonValue {
-  return value === undefined || value === "private" || value === "default" ? "" : value;
+/** What it was made with; of a record of an older program that does not say it, the defaults. */
+function readKept({ request }: ContainerRecord): { request: RunRequest; options: KeptOptions } {
+  try {
+    if (request !== undefined) return decodeRequest(request);
+  } catch {
+    // what can be told of it is told
+  }
+  return { request: newRunRequest(undefined), options: newRunOptions() };
+}
+
+function describeConfig(record: ContainerRecord, request: RunRequest, options: KeptOptions): Record<string, unknown> {
+  const { facts } = record;
+  const config = readImageConfig(record);
+  const attached = (stream: AttachStream, usual: boolean): boolean => options.attach?.includes(stream) ?? usual;
+  const ports = [...config.ExposedPorts ?? [], ...request.exposedPorts.flatMap(portTexts)];
+  const volumes = record.mounts.filter(({ isAnonymous }) => isAnonymous === true).map(({ target }) => target);
+  const { Test, ...times } = config.Healthcheck ?? {};
+  return {
+    Hostname: facts["hostname"] ?? record.id.slice(0, 12),
+    Domainname: facts["domainname"] ?? "",
+    User: facts["user"] ?? "",
+    AttachStdin: attached("stdin", options.interactive && !options.detach),
+    AttachStdout: attached("stdout", !options.detach),
+    AttachStderr: attached("stderr", !options.detach),
+    ExposedPorts: ports.length === 0 ? undefined : new Map(ports.map((port) => [port, {}])),
+    Tty: options.tty,
+    OpenStdin: options.interactive,
+    StdinOnce: options.interactive && !options.detach,
+    Env: facts["env"] ?? [],
+    Cmd: facts["cmd"] ?? null,
+    Healthcheck: Test === undefined ? undefined : { Test, ...times },
+    Image: record.image ?? facts["rootfs"] ?? "",
+    Volumes: volumes.length === 0 ? null : new Map(volumes.map((target) => [target, {}])),
+    WorkingDir: facts["workingDir"] ?? "",
+    Entrypoint: facts["entrypoint"] ?? null,
+    OnBuild: config.OnBuild ?? null,
+    Labels: record.labels,
+    StopSignal: record.stopSignal === undefined ? undefined : signalName(record.stopSignal),
+    StopTimeout: record.stopTimeoutSeconds,
+  };
+}
+
+function readImageConfig({ imageConfig }: ContainerRecord): RunConfig {
+  try {
+    return parseRunConfig(imageConfig ?? "{}", "the record of a container");
+  } catch {
+    return {};
+  }
+}
+
+function portTexts({ first, last, protocol }: PortRange): string[] {
+  return Array.from({ length: last - first + 1 }, (_, i) => `${first + i}/${protocol}`);
+}
+
+/** Docker's fields; a container has no address of its own in this version. */
+function describeNetworks(network: string): Record<string, unknown> {
+  const none = {
+    EndpointID: "",
+    Gateway: "",
+    GlobalIPv6Address: "",
+    GlobalIPv6PrefixLen: 0,
+    IPAddress: "",
+    IPPrefixLen: 0,
+    IPv6Gateway: "",
+    MacAddress: "",
+  };
+  const endpoint = {
+    IPAMConfig: null,
+    Links: null,
+    Aliases: null,
+    DriverOpts: null,
+    GwPriority: 0,
+    NetworkID: "",
+    ...none,
+    DNSNames: null,
+  };
+  return {
+    Bridge: "",
+    SandboxID: "",
+    SandboxKey: "",
+    Ports: new Map(),
+    HairpinMode: false,
+    LinkLocalIPv6Address: "",
+    LinkLocalIPv6PrefixLen: 0,
+    SecondaryIPAddresses: null,
+    SecondaryIPv6Addresses: null,
+    ...none,
+    Networks: network.startsWith("container:") ? new Map() : new Map([[network, endpoint]]),
+  };
 }
 
 function describeState(container: Container): Record<string, unknown> {
@@ -114,16 +182,18 @@ function describeState(container: Container): Record<string, unknown> {
     Error: end?.error ?? "",
     StartedAt: timeText(isRunning ? status.state.startedMs : end?.startedMs),
     FinishedAt: timeText(end?.finishedMs),
+    // templates may ask for it
+    Health: undefined,
   };
 }
 
 function describeMount(mount: RecordedMount): Record<string, unknown> {
   return {
     Type: mount.kind,
-    ...(mount.volume === undefined ? {} : { Name: mount.volume }),
+    Name: mount.volume,
     Source: mount.source,
     Destination: mount.target,
-    ...(mount.volume === undefined ? {} : { Driver: "local" }),
+    Driver: mount.volume === undefined ? undefined : "local",
     Mode: mount.readOnly ? "ro" : "",
     RW: !mount.readOnly,
     Propagation: mount.kind === "bind" ? "rprivate" : "",

@@ -18,6 +18,8 @@ export const LIST_CONTAINER_FILTERS: readonly string[] = [
   "id",
   "name",
   "label",
+  "label!",
+  "until",
   "exited",
   "status",
   "ancestor",

@@ -38,6 +38,7 @@ const STORE_ENTRIES: readonly string[] = ["containers", "images", "layers", "vol
 /** So long a container has to end after SIGKILL. */
 const KILL_MS = 10_000;
 const LOOK_MS = 20;
+const ATTEMPTS = 10;
 
 /**
  * Finds what a reset would remove.
@@ -98,7 +99,7 @@ export async function resetStore({ named, dataRoot, runRoot }: ResetPlaces): Pro
     left = readdirSync(dataRoot);
     if (left.length === 0) removeEmptyRoot(named, dataRoot);
   }
-  removeRuntime(dataRoot, runRoot);
+  await removeRuntime(dataRoot, runRoot);
   return left;
 }
 
@@ -113,10 +114,19 @@ function removeEmptyRoot(named: string, dataRoot: string): void {
 }
 
 /** The runtime directory goes, unless containers of another store run by it. */
-function removeRuntime(dataRoot: string | undefined, runRoot: string): void {
+async function removeRuntime(dataRoot: string | undefined, runRoot: string): Promise<void> {
   const states = join(runRoot, "containers");
-  for (const id of listDirectory(states)) if (isOurs(dataRoot, states, id)) removePath(join(states, id));
-  if (listDirectory(states).length === 0) removePath(runRoot);
+  for (let attempt = 1;; attempt++) {
+    try {
+      for (const id of listDirectory(states)) if (isOurs(dataRoot, states, id)) removePath(join(states, id));
+      if (listDirectory(states).length === 0) removePath(runRoot);
+      return;
+    } catch (error) {
+      // commands that see their containers end write of it
+      if (errorCode(error) !== "TREE_CHANGED" || attempt === ATTEMPTS) throw error;
+      await delay(LOOK_MS * attempt);
+    }
+  }
 }
 
 /** Whether a container in the runtime directory is of this store, or of none that is there. */

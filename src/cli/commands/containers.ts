@@ -1,4 +1,11 @@
-import { findContainer, type FoundContainer, lookForContainer } from "#engine/containers.ts";
+import { readFileSync } from "node:fs";
+import {
+  type Container,
+  findContainer,
+  type FoundContainer,
+  listContainers,
+  lookForContainer,
+} from "#engine/containers.ts";
 import type { ContainerRecord } from "#engine/container_record.ts";
 import type { Engine } from "#engine/engine.ts";
 import { compileContainerFilter, parseContainerFilters, PRUNE_CONTAINER_FILTERS } from "#engine/filter_containers.ts";
@@ -16,6 +23,7 @@ import { openContainerContext } from "../context.ts";
 import { humanSize } from "../format/units.ts";
 import type { Invocation } from "../invocation.ts";
 import { hasSwitch, listOption, textOption } from "../options.ts";
+import type { Options } from "../scan.ts";
 import { printOut } from "../output.ts";
 import { reportError } from "../report.ts";
 import { usageError } from "../usage_error.ts";
@@ -26,11 +34,20 @@ export async function runRemoveContainers(invocation: Invocation): Promise<numbe
   if (hasSwitch(options, "link")) throw usageError("--link cannot be used: there are no links", 125, "leave it out");
   const force = hasSwitch(options, "force");
   const volumes = hasSwitch(options, "volumes");
+  const time = textOption(options, "time");
+  if (time !== undefined && !force) throw usageError("--time is for --force", 125, "add --force");
   return await forEachName(invocation, async (engine, name) => {
     const found = force ? lookForContainer(engine, name) : findContainer(engine, name);
-    if (found !== undefined) await removeContainer(engine, found, { force, volumes });
+    if (found === undefined) return name;
+    if (time !== undefined && found.record !== undefined) {
+      await stopContainer(engine, found.record, { signal: undefined, timeoutSeconds: Number(time) });
+    }
+    // whoever ran it with --rm may have removed it then
+    if (time === undefined || lookForContainer(engine, found.id) !== undefined) {
+      await removeContainer(engine, found, { force, volumes });
+    }
     return name;
-  });
+  }, { all: () => true });
 }
 
 /** `dugout kill` */
@@ -41,7 +58,7 @@ export async function runKill(invocation: Invocation): Promise<number> {
     killContainer(engine, record, signal);
     noteStop(engine, record.id);
     return name;
-  });
+  }, { all: isRunning });
 }
 
 /** `dugout stop`: all are asked at once. */
@@ -52,7 +69,7 @@ export async function runStop(invocation: Invocation): Promise<number> {
     noteStop(engine, record.id);
     await stopContainer(engine, record, stop);
     return name;
-  }, "at once");
+  }, { all: isRunning, isAtOnce: true });
 }
 
 /** `dugout wait` */
@@ -67,7 +84,7 @@ export async function runWait(invocation: Invocation): Promise<number> {
         exitCode: 1,
       },
     );
-  }, "at once");
+  }, { isAtOnce: true });
 }
 
 /** `dugout rename` */
@@ -112,24 +129,66 @@ export function readStopOptions({ options }: Invocation): StopOptions {
   };
 }
 
+/** How containers are gone through. */
+export interface EachRules {
+  /** Which containers `--all` means; undefined where there is no such flag. */
+  readonly all?: (container: Container) => boolean;
+  /** Not one after the other. */
+  readonly isAtOnce?: boolean;
+}
+
+/** What `--all` of commands that end containers means. */
+export function isRunning({ status }: Container): boolean {
+  return status.kind === "running";
+}
+
 /** Does what it can, reports the rest, and fails then. */
 export async function forEachName(
-  { args, global }: Invocation,
+  { args, options, global }: Invocation,
   act: (engine: Engine, name: string) => string | Promise<string>,
-  order: "one by one" | "at once" = "one by one",
+  rules: EachRules = {},
 ): Promise<number> {
   const engine = await openContainerContext(global);
+  const names = rules.all === undefined ? args : chooseNames(engine, args, options, rules.all);
+  const ignoresMissing = hasSwitch(options, "ignore");
   let exitCode = 0;
   const one = async (name: string): Promise<void> => {
     try {
       printOut(`${await act(engine, name)}\n`);
     } catch (error) {
+      if (ignoresMissing && error instanceof DugoutError && error.code === "CONTAINER_UNKNOWN") return;
       exitCode = reportError(error, { failureExitCode: 1, debug: global.debug });
     }
   };
-  if (order === "at once") await Promise.all(args.map(one));
-  else for (const name of args) await one(name);
+  if (rules.isAtOnce === true) await Promise.all(names.map(one));
+  else for (const name of names) await one(name);
   return exitCode;
+}
+
+/** The names that were typed, and those that `--all`, `--latest` and `--cidfile` stand for. */
+function chooseNames(
+  engine: Engine,
+  args: readonly string[],
+  options: Options,
+  fits: (container: Container) => boolean,
+): string[] {
+  const files = listOption(options, "cidfile").map(readIdFile);
+  const isAll = hasSwitch(options, "all");
+  const isLatest = hasSwitch(options, "latest");
+  if (!isAll && !isLatest) return [...args, ...files];
+  if (args.length > 0 || files.length > 0 || (isAll && isLatest)) {
+    throw usageError("--all, --latest and names of containers exclude each other", 125, "");
+  }
+  const { containers } = listContainers(engine);
+  return (isAll ? containers.filter(fits) : containers.slice(0, 1)).map(({ record }) => record.id);
+}
+
+function readIdFile(path: string): string {
+  try {
+    return readFileSync(path, "utf8").trim();
+  } catch (error) {
+    throw usageError(`Cannot read the --cidfile ${quote(path)}: ${(error as NodeJS.ErrnoException).code}`, 125, "");
+  }
 }
 
 /** A container that can be used. @throws {DugoutError} CONTAINER_DAMAGED. */

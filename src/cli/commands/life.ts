@@ -14,7 +14,7 @@ import type { Fd } from "#linux/call.ts";
 import { isTerminal } from "#linux/terminal.ts";
 import { DugoutError } from "#oci/error.ts";
 import { openContainerContext, warn } from "../context.ts";
-import { forEachName, readStopOptions, recordOf } from "./containers.ts";
+import { forEachName, isRunning, readStopOptions, recordOf } from "./containers.ts";
 import type { Invocation } from "../invocation.ts";
 import { hasSwitch, switchOption, textOption } from "../options.ts";
 import { printOut } from "../output.ts";
@@ -48,7 +48,7 @@ export async function runStart(invocation: Invocation): Promise<number> {
         await leaveContainer(engine, outcome.container.plan.directory, outcome.started);
       }
       return name;
-    });
+    }, { all: (container) => !isRunning(container) });
     // docker's, also of a program that is not found
     return exitCode === 0 ? 0 : 1;
   }

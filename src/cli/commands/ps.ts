@@ -12,6 +12,8 @@ import { cutWithEllipsis } from "../format/width.ts";
 import type { Invocation } from "../invocation.ts";
 import { hasSwitch, listOption, textOption } from "../options.ts";
 import { printOut } from "../output.ts";
+import { compareText } from "../template/json.ts";
+import { usageError } from "../usage_error.ts";
 
 /** Docker's fields of a container in a list. */
 const HEADERS = {
@@ -33,10 +35,14 @@ const HEADERS = {
 
 /** `dugout ps` */
 export async function runPs({ options, global }: Invocation): Promise<number> {
+  if (hasSwitch(options, "pod")) throw usageError("--pod cannot be used: there are no pods", 125, "leave it out");
+  const compare = readOrder(textOption(options, "sort"));
   const filter = parseContainerFilters(listOption(options, "filter"), LIST_CONTAINER_FILTERS);
   const engine = await openContainerContext(global);
   const { containers, damaged } = listContainers(engine);
-  for (const id of damaged.filter((id) => hasRecord(engine.dataRoot, id))) {
+  const isExternal = hasSwitch(options, "external");
+  const unread = damaged.filter((id) => hasRecord(engine.dataRoot, id));
+  for (const id of isExternal ? [] : unread) {
     warn(global, `the container "${id.slice(0, 12)}" cannot be read; 'dugout rm -f' with its id removes it`);
   }
   const nowMs = Date.now();
@@ -49,20 +55,66 @@ export async function runPs({ options, global }: Invocation): Promise<number> {
   const format = textOption(options, "format");
   const idsInFull = hasSwitch(options, "no-trunc");
   if (hasSwitch(options, "quiet") && (format === undefined || format.startsWith("table"))) {
-    printOut(chosen.map(({ record: { id } }) => `${idsInFull ? id : id.slice(0, 12)}\n`).join(""));
+    const ids = [...chosen.map(({ record: { id } }) => id), ...(isExternal ? unread : [])];
+    printOut(ids.map((id) => `${idsInFull ? id : id.slice(0, 12)}\n`).join(""));
     return 0;
   }
-  const wantsSize = hasSwitch(options, "size") || /\.Size\b/.test(format ?? "");
+  const wantsSize = hasSwitch(options, "size") || textOption(options, "sort") === "size" ||
+    /\.Size\b/.test(format ?? "");
   const sizes = wantsSize ? await measureContainers(engine, chosen.map(({ record }) => record)) : [];
-  const rows = chosen.map((container, i) => describeContainerRow(container, nowMs, idsInFull, sizes[i]));
+  const rows = order(chosen.map((container, i) => ({ container, size: sizes[i] })), compare)
+    .map(({ container, size }) => describeContainerRow(container, nowMs, idsInFull, size));
+  if (isExternal) rows.push(...unread.map((id) => describeDamagedRow(id, idsInFull)));
   const columns = ["ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"];
   const shape: ListShape = {
     noun: "container",
     headers: HEADERS,
     columns: hasSwitch(options, "size") ? [...columns, "Size"] : columns,
+    hasNoHeading: hasSwitch(options, "noheading"),
   };
   printOut(formatRows(rows, shape, format));
   return 0;
+}
+
+interface Measured {
+  readonly container: Container;
+  readonly size: ContainerSize | undefined;
+}
+
+type Compare = (a: Measured, b: Measured) => number;
+
+const byText = (read: (container: Container) => string): Compare => (a, b) =>
+  compareText(read(a.container), read(b.container));
+
+/** Podman's orders. */
+const ORDERS: ReadonlyMap<string, Compare> = new Map<string, Compare>([
+  ["command", byText(({ record }) => record.command.join(" "))],
+  ["created", byText(({ record }) => record.created)],
+  ["id", byText(({ record }) => record.id)],
+  ["image", byText(({ record }) => record.image ?? "")],
+  ["names", byText(({ record }) => record.name)],
+  ["runningfor", byText(({ record }) => record.created)],
+  ["size", (a, b) => (a.size?.ownBytes ?? 0) - (b.size?.ownBytes ?? 0)],
+  ["status", byText(({ status }) => stateWord(status))],
+]);
+
+function readOrder(name: string | undefined): Compare | undefined {
+  if (name === undefined) return undefined;
+  const found = ORDERS.get(name);
+  if (found === undefined) {
+    throw usageError(`"${name}" is not a valid value for --sort`, 125, `one of ${[...ORDERS.keys()].join(", ")}`);
+  }
+  return found;
+}
+
+function order(measured: Measured[], compare: Compare | undefined): Measured[] {
+  return compare === undefined ? measured : measured.sort(compare);
+}
+
+/** What is known of a container whose record cannot be read: that its files are there. */
+function describeDamagedRow(id: string, inFull: boolean): Row {
+  const empty = Object.fromEntries(Object.keys(HEADERS).map((field) => [field, ""]));
+  return { ...empty, ID: inFull ? id : id.slice(0, 12), Status: "Storage", State: "unknown", Names: id.slice(0, 12) };
 }
 
 /** A container in docker's lists. */

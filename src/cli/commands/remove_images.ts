@@ -3,10 +3,13 @@ import { sweepLayerStores } from "#engine/layer_shelf.ts";
 import { parseImageFilters, PRUNE_FILTERS } from "#image/filter.ts";
 import { sweepContainers } from "#engine/sweep.ts";
 import { pruneImages, type PruneOptions } from "#image/prune.ts";
+import { listImages } from "#image/list.ts";
 import { removeImage, type RemoveRecord, type RemoveResult } from "#image/remove.ts";
 import { removePlatforms } from "#image/remove_platform.ts";
 import { parsePlatform } from "#oci/platform.ts";
+import { DugoutError } from "#oci/error.ts";
 import { escapeText } from "#oci/text.ts";
+import type { ContentStore } from "#storage/content.ts";
 import { askYesNo } from "../ask.ts";
 import { type ImageContext, openImageContext } from "../context.ts";
 import { humanSize } from "../format/units.ts";
@@ -22,8 +25,9 @@ export async function runRemoveImages({ options, args, global }: Invocation): Pr
   // a container whose command was killed is no reason to keep an image (C-081)
   await sweepContainers(engine);
   const note = watchRemoval(engine);
+  const ignoresMissing = hasSwitch(options, "ignore");
   let exitCode = 0;
-  for (const name of args) {
+  for (const name of hasSwitch(options, "all") ? nameAll(store) : args) {
     try {
       const rules = { nowMs: Date.now(), force: hasSwitch(options, "force"), usersOf, shelf };
       const { records } = platforms.length === 0
@@ -32,10 +36,19 @@ export async function runRemoveImages({ options, args, global }: Invocation): Pr
       note(records);
       printOut(records.map((record) => describeRecord(record, "Untagged", "Deleted")).join(""));
     } catch (error) {
+      if (ignoresMissing && error instanceof DugoutError && error.code === "IMAGE_UNKNOWN") continue;
       exitCode = reportError(error, { failureExitCode: 1, debug: global.debug });
     }
   }
   return exitCode;
+}
+
+/** Every name, and ids of images without one: removing them one by one leaves nothing. */
+function nameAll(store: ContentStore): string[] {
+  return listImages(store).images.flatMap(({ id, names, digests }) => {
+    if (names.length > 0) return names;
+    return digests.length > 0 ? digests : [id];
+  });
 }
 
 /** `dugout image prune` */

@@ -7,6 +7,25 @@ const FORMAT_SHORT: OptionDeclaration = {
   summary: "json, or a Go template such as {{.Id}}",
 };
 
+/** Podman's ways to say which containers. */
+export const CHOICE_FLAGS: readonly string[] = ["all", "cidfile", "latest"];
+
+/**
+ * What stands for names of containers.
+ * @param whose As in "all that run".
+ * @param short Letters for `--all` and `--latest`, where they are free.
+ */
+export function choiceOptions(whose: string, short: { all?: string; latest?: string } = {}): OptionDeclaration[] {
+  const { all = "", latest = "" } = short;
+  return [
+    { flags: `${all}--all`, summary: whose },
+    { flags: "--cidfile", value: "string", repeatable: true, summary: "those whose id is in a file" },
+    { flags: `${latest}--latest`, summary: "the last one that was made" },
+  ];
+}
+
+const IGNORE: OptionDeclaration = { flags: "-i, --ignore", summary: "none of that name is no error" };
+
 export const CONTAINER_COMMANDS: readonly CommandDeclaration[] = [
   {
     names: ["ps", "container ls", "container list", "container ps"],
@@ -21,7 +40,7 @@ export const CONTAINER_COMMANDS: readonly CommandDeclaration[] = [
         value: "filter",
         repeatable: true,
         summary:
-          "id=, name=, label=NAME[=VALUE], status=, exited=CODE, ancestor=IMAGE, before=, since=, volume=, network=",
+          "id=, name=, label=NAME[=VALUE], status=, exited=CODE, ancestor=IMAGE, before=, since=, until=, volume=, network=",
       },
       {
         flags: "--format",
@@ -33,6 +52,14 @@ export const CONTAINER_COMMANDS: readonly CommandDeclaration[] = [
       { flags: "--no-trunc", summary: "ids and commands in full" },
       { flags: "-q, --quiet", summary: "ids only" },
       { flags: "-s, --size", summary: "what their files take" },
+      { flags: "--external", summary: "those whose record cannot be read too" },
+      { flags: "--noheading", summary: "without the first line of the table" },
+      { flags: "-p, --pod", summary: "refused: there are no pods", hidden: true },
+      {
+        flags: "--sort",
+        value: "string",
+        summary: "command, created, id, image, names, runningfor, size or status",
+      },
     ],
     examples: [
       ["ps -a", "all of them"],
@@ -45,8 +72,10 @@ export const CONTAINER_COMMANDS: readonly CommandDeclaration[] = [
     usage: "[OPTIONS] CONTAINER [CONTAINER...]",
     summary: "Ask containers to end, and kill those that do not",
     group: HEADINGS.containers,
-    arguments: { least: 1 },
+    arguments: { least: 1, orFlags: CHOICE_FLAGS },
     options: [
+      ...choiceOptions("all that run", { all: "-a, ", latest: "-l, " }),
+      IGNORE,
       { flags: "-s, --signal", value: "string", summary: "instead of the container's own" },
       {
         flags: "-t, --timeout",
@@ -65,8 +94,13 @@ export const CONTAINER_COMMANDS: readonly CommandDeclaration[] = [
     usage: "[OPTIONS] CONTAINER [CONTAINER...]",
     summary: "Send a signal to containers",
     group: HEADINGS.containers,
-    arguments: { least: 1 },
-    options: [{ flags: "-s, --signal", value: "string", summary: "by name or number", default: "SIGKILL" }],
+    arguments: { least: 1, orFlags: CHOICE_FLAGS },
+    options: [...choiceOptions("all that run", { all: "-a, ", latest: "-l, " }), {
+      flags: "-s, --signal",
+      value: "string",
+      summary: "by name or number",
+      default: "SIGKILL",
+    }],
     examples: [["kill -s HUP web", "many servers read their configuration again then"]],
     failureExitCode: 1,
   },
@@ -85,8 +119,16 @@ export const CONTAINER_COMMANDS: readonly CommandDeclaration[] = [
     usage: "[OPTIONS] CONTAINER [CONTAINER...]",
     summary: "Remove containers",
     group: HEADINGS.containers,
-    arguments: { least: 1 },
+    arguments: { least: 1, orFlags: CHOICE_FLAGS },
     options: [
+      ...choiceOptions("all of them; with --force those that run too", { all: "-a, " }),
+      IGNORE,
+      {
+        flags: "-t, --time",
+        value: "int",
+        check: "int",
+        summary: "with --force: seconds to end in before SIGKILL; -1: without end",
+      },
       { flags: "-f, --force", summary: "kill those that run; none of that name is no error" },
       { flags: "-v, --volumes", summary: "with the volumes without a name that were made for them" },
       { flags: "-l, --link", summary: "remove a link", hidden: true },

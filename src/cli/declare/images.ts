@@ -88,8 +88,10 @@ export const IMAGE_COMMANDS: readonly CommandDeclaration[] = [
     usage: "[OPTIONS] IMAGE [IMAGE...]",
     summary: "Remove images",
     group: HEADINGS.images,
-    arguments: { least: 1 },
+    arguments: { least: 1, orFlags: ["all"] },
     options: [
+      { flags: "-a, --all", summary: "all of them" },
+      { flags: "-i, --ignore", summary: "none of that name is no error" },
       { flags: "-f, --force", summary: "also when it has several tags or a container uses it" },
       { flags: "--no-prune", summary: "keep untagged parents" },
       { flags: "--platform", value: "strings", repeatable: true, summary: "only the variant for a platform" },

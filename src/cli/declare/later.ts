@@ -15,7 +15,6 @@ export const LATER_COMMANDS: readonly string[] = [
   "container stats",
   "container top",
   "container unpause",
-  "container update",
   "context",
   "exec",
   "image build",
@@ -28,7 +27,6 @@ export const LATER_COMMANDS: readonly string[] = [
   "stats",
   "top",
   "unpause",
-  "update",
 ];
 
 /** Commands that an engine without root or without a cluster cannot have, and why. */

@@ -1,3 +1,4 @@
+import { CHOICE_FLAGS, choiceOptions } from "./containers.ts";
 import { HEADINGS } from "./global.ts";
 import { RUN_OPTIONS } from "./run.ts";
 import type { CommandDeclaration } from "./types.ts";
@@ -25,8 +26,9 @@ export const LIFE_COMMANDS: readonly CommandDeclaration[] = [
     usage: "[OPTIONS] CONTAINER [CONTAINER...]",
     summary: "Start containers that were made, or have ended",
     group: HEADINGS.containers,
-    arguments: { least: 1 },
+    arguments: { least: 1, orFlags: CHOICE_FLAGS },
     options: [
+      ...choiceOptions("all that do not run"),
       { flags: "-a, --attach", summary: "show what it writes, and pass signals on" },
       { flags: "--checkpoint", value: "string", summary: "refused", hidden: true },
       { flags: "--checkpoint-dir", value: "string", summary: "refused", hidden: true },

@@ -33,7 +33,12 @@ export interface CommandDeclaration {
   /** Heading in `dugout --help`; commands without one are listed by their group only (`dugout image --help`). */
   group?: string;
   /** How many arguments it takes; no `most` means any number. */
-  arguments: { least: number; most?: number };
+  arguments: {
+    least: number;
+    most?: number;
+    /** Flags that stand for arguments: with one of them none is needed, such as with `--all`. */
+    orFlags?: readonly string[];
+  };
   options: readonly OptionDeclaration[];
   /** Lines for the help, without the leading `dugout`: `["run --rm debian cat /etc/os-release", "one command, then gone"]`. */
   examples: readonly (readonly [command: string, meaning: string])[];

@@ -1,7 +1,38 @@
+import { HEADINGS } from "./global.ts";
+import { RUN_OPTIONS } from "./run.ts";
 import type { CommandDeclaration } from "./types.ts";
+
+/** Limits that docker's `update` changes. */
+const UPDATED = [
+  "blkio-weight",
+  "cpu-period",
+  "cpu-quota",
+  "cpu-rt-period",
+  "cpu-rt-runtime",
+  "cpu-shares",
+  "cpus",
+  "cpuset-cpus",
+  "cpuset-mems",
+  "memory",
+  "memory-reservation",
+  "memory-swap",
+  "pids-limit",
+  "restart",
+];
 
 /** Commands that look after the store as a whole. */
 export const UPKEEP_COMMANDS: readonly CommandDeclaration[] = [
+  {
+    names: ["update", "container update"],
+    usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+    summary: "Change what containers were made with",
+    group: HEADINGS.containers,
+    arguments: { least: 1 },
+    options: RUN_OPTIONS.filter(({ flags }) => UPDATED.some((name) => flags.endsWith(`--${name}`)))
+      .map(({ group: _, ...option }) => option),
+    examples: [["update --restart unless-stopped web", ""]],
+    failureExitCode: 1,
+  },
   {
     names: ["system df"],
     usage: "[OPTIONS]",

@@ -14,6 +14,8 @@ export interface ListShape {
   headers: Readonly<Record<string, string>>;
   /** The fields of the table when nothing else was asked for. */
   columns: readonly string[];
+  /** Without the first line. */
+  hasNoHeading?: boolean;
 }
 
 /**
@@ -28,7 +30,7 @@ export function formatRows(rows: readonly Row[], shape: ListShape, format: strin
   }
   if (wanted === "" || wanted === "table") {
     const line = (row: Row): string => shape.columns.map((field) => escapeText(row[field] ?? "", Infinity)).join("\t");
-    return alignTable([line(shape.headers), ...rows.map(line)]);
+    return alignTable([...(shape.hasNoHeading === true ? [] : [line(shape.headers)]), ...rows.map(line)]);
   }
   const isTable = wanted.startsWith("table");
   // in a shell nobody can type these characters
@@ -42,7 +44,9 @@ export function formatRows(rows: readonly Row[], shape: ListShape, format: strin
     });
   };
   if (!isTable) return rows.map((row) => render(row) + "\n").join("");
-  return alignTable([shape.headers, ...rows].flatMap((row) => render(row).split("\n")));
+  return alignTable(
+    [...(shape.hasNoHeading === true ? [] : [shape.headers]), ...rows].flatMap((row) => render(row).split("\n")),
+  );
 }
 
 /** Fields in the order of their names, as docker's `{{json .}}` has them. */

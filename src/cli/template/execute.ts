@@ -29,6 +29,12 @@ export interface ExecuteRules {
   readText?: (text: string) => string;
 }
 
+/** A field that is there without a value is one that JSON leaves out when it is empty, such as the name of a bind mount. */
+function showPiped(value: unknown): string {
+  if (value === undefined) return "";
+  return value === null ? "<no value>" : showValue(value);
+}
+
 class LoopExit {
   readonly kind: "break" | "continue";
 
@@ -75,7 +81,7 @@ export function executeTemplate(template: Template, data: unknown, rules: Execut
           break;
         case "action": {
           const value = evaluatePipeline(node.pipeline, dot);
-          if (node.pipeline.variables.length === 0) write(kindOf(value) === "nil" ? "<no value>" : showValue(value));
+          if (node.pipeline.variables.length === 0) write(showPiped(value));
           break;
         }
         case "if":
@@ -273,7 +279,7 @@ export function executeTemplate(template: Template, data: unknown, rules: Execut
         const message = rules.describeMissing?.(name, value) ?? `map has no entry for key "${name}"`;
         throw fail(operand.at, showOperand(operand), message);
       }
-      value = found.value;
+      value = found.has ? found.value : null;
     }
     if (typeof value === "string" && names.length > 0 && rules.readText !== undefined) return rules.readText(value);
     return value;

@@ -1,0 +1,123 @@
+/** Which containers commands are about, and what lists and `inspect` tell of them: docker's words, and podman's where docker has none. */
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { asBoth, needsRegistry, REGISTRY, type Sandbox } from "./harness.ts";
+
+const skip = needsRegistry();
+const IMAGE = `${REGISTRY}/busybox`;
+
+async function detach(box: Sandbox, name: string, ...flags: string[]): Promise<string> {
+  const words = ["run", "-q", "-d", "--network", "none", "--name", name, ...flags, IMAGE, "sleep", "1000"];
+  return (await box.succeed(words)).stdout.trim();
+}
+
+async function lines(box: Sandbox, ...args: string[]): Promise<string[]> {
+  return (await box.succeed(args)).stdout.split("\n").slice(0, -1);
+}
+
+asBoth("--all, --latest and --cidfile stand for names", async (box) => {
+  const ids: string[] = [];
+  for (const name of ["one", "two", "three"]) ids.unshift(await detach(box, name, "--cidfile", `${name}.cid`));
+  assert.deepEqual(await lines(box, "kill", "--latest"), [ids[0]]);
+  assert.deepEqual(await lines(box, "stop", "-t", "0", "--cidfile", "one.cid"), [ids[2]]);
+  assert.deepEqual(await lines(box, "stop", "-a", "-t", "0"), [ids[1]]);
+  assert.deepEqual(await lines(box, "start", "--all"), ids);
+  assert.deepEqual((await lines(box, "ps", "-q", "--no-trunc")).sort(), [...ids].sort());
+  assert.equal((await box.dugout(["rm", "--all"])).code, 1);
+  assert.equal((await box.dugout(["rm", "-t", "1", "one"])).code, 125);
+  assert.equal((await box.dugout(["rm", "--all", "one"])).code, 125);
+  assert.deepEqual(await lines(box, "rm", "-a", "-f", "-t", "0"), ids);
+  assert.deepEqual(await lines(box, "rm", "--all"), []);
+  for (const command of ["rm", "stop", "kill", "start", "rmi"]) {
+    const { code, stderr } = await box.dugout([command]);
+    assert.equal(code, 1, command);
+    assert.match(stderr, /requires at least 1 argument/);
+  }
+  await box.succeed(["tag", IMAGE, "another"]);
+  await box.succeed(["rmi", "-a"]);
+  assert.deepEqual(await lines(box, "images", "-aq"), []);
+}, { skip });
+
+asBoth("--ignore passes over what is not there", async (box) => {
+  assert.deepEqual(await lines(box, "rm", "--ignore", "nobody"), []);
+  assert.deepEqual(await lines(box, "stop", "--ignore", "nobody"), []);
+  await box.succeed(["rmi", "--ignore", "nothing"]);
+  for (const command of ["rm", "stop", "rmi"]) assert.equal((await box.dugout([command, "nobody"])).code, 1, command);
+  for (const kind of ["container", "image", "volume"]) {
+    assert.equal((await box.dugout([kind, "exists", "nobody"])).code, 1, kind);
+  }
+});
+
+asBoth("ps sorts, leaves its heading out, and shows records that cannot be read only when asked", async (box) => {
+  for (const name of ["bb", "aa", "cc"]) await box.succeed(["create", "-q", "--name", name, IMAGE, `run-${name}`]);
+  const names = (...flags: string[]) => lines(box, "ps", "-a", "--format", "{{.Names}}", ...flags);
+  assert.deepEqual(await names(), ["cc", "aa", "bb"]);
+  assert.deepEqual(await names("--sort", "names"), ["aa", "bb", "cc"]);
+  assert.deepEqual(await names("--sort", "created"), ["bb", "aa", "cc"]);
+  assert.deepEqual(await names("--sort", "command"), ["aa", "bb", "cc"]);
+  assert.deepEqual(await names("-n", "1"), ["cc"]);
+  assert.deepEqual(await names("--filter", "status=created", "--filter", "name=a"), ["aa"]);
+  assert.equal((await box.dugout(["ps", "--sort", "colour"])).code, 125);
+  const pod = await box.dugout(["ps", "--pod"]);
+  assert.equal(pod.code, 125);
+  assert.match(pod.stderr, /there are no pods/);
+  assert.equal((await lines(box, "ps", "-a", "--noheading")).length, 3);
+
+  const [id = ""] = await lines(box, "ps", "-lq", "--no-trunc");
+  writeFileSync(join(box.store, "containers", id, "config.json"), "{");
+  assert.match((await box.succeed(["ps", "-a"])).stderr, /cannot be read/);
+  const all = await box.succeed(["ps", "-a", "--external", "--noheading"]);
+  assert.match(all.stdout, new RegExp(`^${id.slice(0, 12)} .*Storage .*$`, "m"));
+  assert.equal(all.stderr, "");
+  await box.succeed(["rm", "-f", id]);
+}, { skip });
+
+asBoth("templates of inspect work as people write them", async (box) => {
+  const id = await detach(
+    box,
+    "web",
+    ...["-e", "A=b", "-v", "data:/data:ro", "-v", "/anonymous", "-v", `${box.home}:/mnt`],
+    ...["--stop-signal", "INT", "--ulimit", "nofile=100:200", "--expose", "80", "--label", "k=v", "--tmpfs", "/t"],
+  );
+  const cases: [template: string, expected: RegExp][] = [
+    ["{{.State.Pid}} {{.State.Status}} {{.State.Running}}", /^[1-9][0-9]* running true$/],
+    ["{{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}}", /^none$/],
+    ["{{json .State.Health}}", /^null$/],
+    ["{{.HostConfig.RestartPolicy.Name}} {{.HostConfig.NetworkMode}}", /^no none$/],
+    ["{{range .NetworkSettings.Networks}}[{{.IPAddress}}]{{end}}{{.NetworkSettings.IPAddress}}", /^\[\]$/],
+    ["{{range $p, $conf := .NetworkSettings.Ports}}{{$p}}{{end}}", /^$/],
+    [
+      "{{range .Mounts}}{{.Type}} {{.Name}} {{.Destination}} {{.RW}};{{end}}",
+      /^volume data \/data false;.*bind {2}\/mnt true;$/,
+    ],
+    ['{{index .Config.Labels "k"}} {{json .Config.ExposedPorts}}', /^v \{"80\/tcp":\{\}\}$/],
+    ["{{range .Config.Env}}{{println .}}{{end}}", /^A=b$/m],
+    [
+      "{{.Config.StopSignal}} {{.Config.Hostname}} {{.Config.Image}}",
+      new RegExp(`^SIGINT ${id.slice(0, 12)} ${IMAGE}$`),
+    ],
+    ["{{(index .HostConfig.Ulimits 0).Soft}} {{.HostConfig.LogConfig.Type}}", /^100 json-file$/],
+    ["{{.LogPath}}", /\/log$/],
+    ["{{.HostConfig.Memory}} {{.HostConfig.AutoRemove}} {{.RestartCount}} {{.Name}}", /^0 false 0 \/web$/],
+  ];
+  for (const [template, expected] of cases) {
+    const { stdout } = await box.succeed(["inspect", "-f", template, "web"]);
+    assert.match(stdout.trimEnd(), expected, template);
+  }
+  const [object] = JSON.parse((await box.succeed(["inspect", "web"])).stdout);
+  assert.deepEqual(object.HostConfig.Binds, ["data:/data:ro", `${box.home}:/mnt`]);
+  assert.deepEqual(object.HostConfig.Tmpfs, { "/t": "" });
+  assert.equal("Health" in object.State, false);
+  assert.equal("SizeRw" in object, false);
+  const [sized] = JSON.parse((await box.succeed(["inspect", "-s", "web"])).stdout);
+  assert.equal(typeof sized.SizeRw, "number");
+
+  const limit = await box.dugout(["update", "-m", "5m", "web"]);
+  assert.equal(limit.code, 125);
+  assert.match(limit.stderr, /--memory/);
+  assert.equal((await box.dugout(["update", "web"])).code, 1);
+  await box.succeed(["rename", "web", "site"]);
+  assert.deepEqual(await lines(box, "inspect", "-f", "{{.Name}}", id.slice(0, 8)), ["/site"]);
+  await box.succeed(["rm", "-fv", "site"]);
+}, { skip });
