@@ -11,6 +11,7 @@ const LOADERS: ReadonlyMap<string, () => Promise<CommandFunction>> = new Map<str
   ["export", async () => (await import("./commands/container_files.ts")).runExport],
   ["mount", async () => (await import("./commands/mount.ts")).runMount],
   ["umount", async () => (await import("./commands/mount.ts")).runUnmount],
+  ["completion", async () => (await import("./commands/completion.ts")).runCompletion],
   ["container inspect", async () => (await import("./commands/inspect.ts")).runContainerInspect],
   ["container prune", async () => (await import("./commands/containers.ts")).runPruneContainers],
   ["events", async () => (await import("./commands/events.ts")).runEvents],

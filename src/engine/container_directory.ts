@@ -175,7 +175,7 @@ export function releaseName(dataRoot: string, name: string, id: string): void {
   }
 }
 
-function readNameText(file: string): string {
+export function readNameText(file: string): string {
   try {
     return fs.readlinkSync(file);
   } catch (error) {
@@ -186,7 +186,7 @@ function readNameText(file: string): string {
 }
 
 /** Whose a name is, and which process of which machine took it. */
-function readName(file: string): { id: string; pid: number | undefined; machine: string | undefined } {
+export function readName(file: string): { id: string; pid: number | undefined; machine: string | undefined } {
   const [id = "", pid, machine] = readNameText(file).split(" ");
   return { id, pid: pid === undefined ? undefined : Number(pid), machine };
 }

@@ -45,7 +45,12 @@ export function dataRootPath(request: PathRequest): string {
  * @param warn Told when the environment's directory is somebody else's.
  */
 export function openRunRoot(request: PathRequest, warn: (message: string) => void): string {
-  if (request.run !== undefined) return makePrivate(absolute(request.run, "--run"));
+  return makePrivate(findRunRoot(request, warn));
+}
+
+/** Where the runtime directory is, or would be made. */
+export function findRunRoot(request: PathRequest, warn: (message: string) => void = () => {}): string {
+  if (request.run !== undefined) return absolute(request.run, "--run");
   const usual = `/run/user/${request.uid}`;
   // an empty one is none (XDG Base Directory Specification)
   const named = request.env["XDG_RUNTIME_DIR"] || undefined;
@@ -54,10 +59,10 @@ export function openRunRoot(request: PathRequest, warn: (message: string) => voi
   }
   for (const directory of [usual, named]) {
     if (directory !== undefined && isAbsolute(directory) && isOurs(directory, request.uid)) {
-      return makePrivate(join(directory, "dugout"));
+      return join(directory, "dugout");
     }
   }
-  return makePrivate(`/tmp/dugout-${request.uid}`);
+  return `/tmp/dugout-${request.uid}`;
 }
 
 function absolute(path: string, option: string): string {

@@ -34,6 +34,19 @@ export const UPKEEP_COMMANDS: readonly CommandDeclaration[] = [
     failureExitCode: 1,
   },
   {
+    names: ["completion"],
+    usage: "bash|zsh|fish",
+    summary: "Print what a shell reads to complete command lines, with names of containers, images and volumes",
+    group: HEADINGS.system,
+    arguments: { least: 1, most: 1 },
+    options: [],
+    examples: [
+      ["completion bash >~/.local/share/bash-completion/completions/dugout", "for all shells from now on"],
+      ["completion fish | source", "for this shell"],
+    ],
+    failureExitCode: 1,
+  },
+  {
     names: ["system df"],
     usage: "[OPTIONS]",
     summary: "Show what images, containers and volumes take on disk",
