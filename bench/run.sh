@@ -29,6 +29,6 @@ fi
 if (($# == 0)); then set -- version start pull memory large detached; fi
 cd "$work/sources"
 for name in "$@"; do
-  timeout 1200 "${become[@]}" DUGOUT_TEST_BINARY="$DUGOUT_TEST_BINARY" ${BENCH_ROUNDS:+BENCH_ROUNDS="$BENCH_ROUNDS"} \
+  timeout 1200 "${become[@]}" DUGOUT_TEST_BINARY="$DUGOUT_TEST_BINARY" ${BENCH_ROUNDS:+BENCH_ROUNDS="$BENCH_ROUNDS"} ${BENCH_IDLE:+BENCH_IDLE="$BENCH_IDLE"} \
     "$work/sources/node_modules/.bin/bun" "bench/$name.ts" </dev/null
 done
