@@ -230,11 +230,33 @@ asBoth("C-079 ctrl-p ctrl-q leaves a container running, in the foreground of a t
     await terminal.waitFor(/read escape sequence\s+outer\$/);
     await terminal.type(`${DUGOUT} ps --format '{{.Names}}={{.State}}'`);
     await terminal.waitFor(/term=running/);
+    await terminal.type(`clear; ${DUGOUT} attach term`);
+    await terminal.type("echo again-$((40+3))");
+    await terminal.waitFor(/again-43/);
+    await terminal.press("C-p");
+    await terminal.press("C-q");
+    await terminal.waitFor(/read escape sequence\s+outer\$/);
     await terminal.type(`${DUGOUT} logs term | tail -3; ${DUGOUT} rm -f term`);
-    await terminal.waitFor(/in-42[\s\S]*in-42/);
+    await terminal.waitFor(/again-43[\s\S]*again-43[\s\S]*term/);
   });
   assert.equal(await text(box, "ps", "-aq"), "");
 }, { skip: skip || needs("tmux") });
+
+asBoth(
+  "attach shows what comes and passes on what is typed, to several at once; the exit code is the container's",
+  async (box) => {
+    const { stdout, stderr } = await script(
+      box,
+      `$D run $N -di --name cat $I sh -c 'echo before; while read line; do echo "got $line"; [ "$line" = end ] && exit 6; done' >/dev/null
+     $D attach --no-stdin cat >seen & watcher=$!; sleep 0.5; (echo one; sleep 0.3) | timeout 5 $D attach cat >first & sleep 1; kill $!
+     (sleep 0.3; echo end) | $D attach cat; echo code $?; wait $watcher; echo code $?; cat seen
+     $D attach cat; echo code $?`,
+    );
+    assert.equal(stdout, "got end\ncode 6\ncode 6\ngot one\ngot end\ncode 1\n", stderr);
+    assert.match(stderr, /You cannot attach to a stopped container, start it first/);
+  },
+  { skip },
+);
 
 asBoth("a monitor holds less than 100 KB, idle and under load, with a terminal and with stdin", async (box) => {
   const { stdout } = await script(

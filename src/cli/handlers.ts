@@ -4,6 +4,7 @@ import { notYetError } from "./usage_error.ts";
 
 /** From a command's usual name to the code that runs it, loaded when it is wanted. */
 const LOADERS: ReadonlyMap<string, () => Promise<CommandFunction>> = new Map<string, () => Promise<CommandFunction>>([
+  ["attach", async () => (await import("./commands/life.ts")).runAttach],
   ["check", async () => (await import("./commands/check.ts")).runCheck],
   ["cp", async () => (await import("./commands/cp.ts")).runCopy],
   ["commit", async () => (await import("./commands/container_files.ts")).runCommit],

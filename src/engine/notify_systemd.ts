@@ -20,12 +20,12 @@ export type NotifyMode =
 const INSIDE = "/run/notify.sock";
 
 /**
- * Says that the unit is up, and that this process is its main one.
+ * Says that the unit is up, and which process is its main one: that which ends with the container.
  * @param socket The value of NOTIFY_SOCKET; without one nobody wants to know.
  */
-export function notifyReady(socket: string | undefined): void {
+export function notifyReady(socket: string | undefined, mainPid: number): void {
   if (socket === undefined || socket === "") return;
-  sendDatagram(socket, `READY=1\nMAINPID=${process.pid}`);
+  sendDatagram(socket, `READY=1\nMAINPID=${mainPid}`);
 }
 
 /**

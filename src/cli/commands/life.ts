@@ -1,6 +1,7 @@
 import { parseDetachKeys } from "#docker/detach_keys.ts";
 import { readRun } from "#docker/read_run.ts";
 import { DEFAULT_DETACH_KEYS } from "#docker/run_request.ts";
+import { attachContainer } from "#engine/attach_container.ts";
 import { findContainer } from "#engine/containers.ts";
 import { createContainer } from "#engine/create_container.ts";
 import { openEngine } from "#engine/engine.ts";
@@ -18,6 +19,7 @@ import { forEachName, isRunning, readStopOptions, recordOf } from "./containers.
 import type { Invocation } from "../invocation.ts";
 import { hasSwitch, switchOption, textOption } from "../options.ts";
 import { printOut } from "../output.ts";
+import type { Options } from "../scan.ts";
 import { reportError } from "../report.ts";
 import { usageError } from "../usage_error.ts";
 import { createRunContext, fetchImage, reportStay } from "./run.ts";
@@ -79,26 +81,38 @@ async function startAttached({ options, global }: Invocation, name: string): Pro
     signals?.release();
     return Math.min(1, reportError(error, { failureExitCode: 1, debug: global.debug }));
   }
+  const streams = { stdout: 1 as Fd, stderr: 2 as Fd };
+  const detachKeys = readDetachKeys(options);
+  // docker attaches to what runs already
   if (outcome.kind === "running") {
-    signals?.release();
-    throw new DugoutError(
-      "CONTAINER_RUNNING",
-      `Cannot start the container "${record.name}" and attach to it: it runs already`,
-      {
-        exitCode: 1,
-        hint: `'dugout attach ${name}' goes in`,
-      },
-    );
+    return reportStay(await attachContainer(engine, record, { streams, reads, detachKeys, signals }));
   }
-  const keys = textOption(options, "detach-keys");
   const end = await stayWithContainer(engine, outcome.container.plan.directory, outcome.started, {
-    streams: { stdout: 1 as Fd, stderr: 2 as Fd },
-    terminal: kept.tty
-      ? { interactive: reads, detachKeys: keys === undefined ? DEFAULT_DETACH_KEYS : parseDetachKeys(keys) }
-      : undefined,
+    streams,
+    terminal: kept.tty ? { interactive: reads, detachKeys } : undefined,
     signals,
   });
   return reportStay(end);
+}
+
+/** `dugout attach` */
+export async function runAttach({ options, args, global }: Invocation): Promise<number> {
+  const engine = await openContainerContext(global);
+  const record = recordOf(findContainer(engine, args[0] ?? ""));
+  const reads = !hasSwitch(options, "no-stdin");
+  const signals = switchOption(options, "sig-proxy") === false ? undefined : holdSignals();
+  const end = await attachContainer(engine, record, {
+    streams: { stdout: 1 as Fd, stderr: 2 as Fd },
+    reads,
+    detachKeys: readDetachKeys(options),
+    signals,
+  });
+  return reportStay(end);
+}
+
+function readDetachKeys(options: Options): readonly number[] {
+  const keys = textOption(options, "detach-keys");
+  return keys === undefined ? DEFAULT_DETACH_KEYS : parseDetachKeys(keys);
 }
 
 /** `dugout restart` */
@@ -107,6 +121,6 @@ export async function runRestart(invocation: Invocation): Promise<number> {
   const exitCode = await forEachName(invocation, async (engine, name) => {
     await restartContainer(engine, recordOf(findContainer(engine, name)), stop);
     return name;
-  });
+  }, { all: () => true });
   return exitCode === 0 ? 0 : 1;
 }

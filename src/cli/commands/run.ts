@@ -45,7 +45,10 @@ export async function runRun(invocation: Invocation): Promise<number> {
     streams: chooseStreams(read),
     fetchImage: (name) => fetchImage(invocation, read, name),
     words: context.isUsed() || replaces || notify !== "ignore" ? undefined : invocation.words,
-    started: () => notify === "conmon" && notifyReady(process.env["NOTIFY_SOCKET"]),
+    started: ({ running }) => {
+      const mainPid = read.options.detach ? running.monitor : process.pid;
+      if (notify === "conmon") notifyReady(process.env["NOTIFY_SOCKET"], mainPid);
+    },
   };
   if (notify === "container") passNotifySocket(read.request, process.env["NOTIFY_SOCKET"]);
   if (explains) return await explain(input, format === "json");

@@ -3,12 +3,10 @@
  * commands of ours (`image`, `container`, `system`), by both.
  */
 export const LATER_COMMANDS: readonly string[] = [
-  "attach",
   "build",
   "builder",
   "buildx",
   "compose",
-  "container attach",
   "container exec",
   "container pause",
   "container port",

@@ -40,12 +40,27 @@ export const LIFE_COMMANDS: readonly CommandDeclaration[] = [
     failureExitCode: 1,
   },
   {
+    names: ["attach", "container attach"],
+    usage: "[OPTIONS] CONTAINER",
+    summary: "Attach to a container that runs: its output, and its input",
+    group: HEADINGS.containers,
+    arguments: { least: 1, most: 1 },
+    options: [
+      { flags: "--detach-keys", value: "string", summary: "keys that leave it running", default: "ctrl-p,ctrl-q" },
+      { flags: "--no-stdin", summary: "do not pass on what is typed" },
+      { flags: "--sig-proxy", summary: "pass signals on", default: "true" },
+    ],
+    examples: [["attach shell", "ctrl-p ctrl-q leaves it again"]],
+    failureExitCode: 1,
+  },
+  {
     names: ["restart", "container restart"],
     usage: "[OPTIONS] CONTAINER [CONTAINER...]",
     summary: "Stop containers and start them again",
     group: HEADINGS.containers,
-    arguments: { least: 1 },
+    arguments: { least: 1, orFlags: CHOICE_FLAGS },
     options: [
+      ...choiceOptions("all of them", { all: "-a, ", latest: "-l, " }),
       { flags: "-s, --signal", value: "string", summary: "instead of the container's own" },
       {
         flags: "-t, --timeout",
