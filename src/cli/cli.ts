@@ -6,7 +6,8 @@ import { type Scanned, scanOptions } from "./scan.ts";
 import { VERSION } from "./version.ts";
 
 /**
- * Runs one command line to its end. `--version` and `run` go straight to what they need; all else goes by commander.
+ * Runs one command line to its end. `--version` and `run` go straight to what they need; help, and what is no command, goes by
+ * commander.
  * @param argv Without the program's name.
  * @returns The exit code; errors have been reported.
  */
@@ -31,7 +32,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     }
     const invocation = word === "run" && !scanned.wantsHelp
       ? await scanRun(rest, global)
-      : await (await import("./commander.ts")).dispatch(scanned, global);
+      : await findDirectly(scanned, global) ?? await (await import("./commander.ts")).dispatch(scanned, global);
     if (invocation === undefined) return 0; // it was help
     rules.failureExitCode = invocation.command.failureExitCode;
     const { findCommand } = await import("./handlers.ts");
@@ -54,6 +55,12 @@ async function scanRun(argv: readonly string[], global: GlobalOptions): Promise<
   const invocation = readInvocation(RUN, "run", argv, global);
   if (invocation === "help") await (await import("./commander.ts")).printHelp(RUN, "run");
   return invocation === "help" ? undefined : invocation;
+}
+
+/** Any other command, if its name stands there as it is: loading commander takes longer than most of them. */
+async function findDirectly(scanned: Scanned, global: GlobalOptions): Promise<Invocation | undefined> {
+  if (scanned.wantsHelp || scanned.operands.length === 0) return undefined;
+  return (await import("./find_invocation.ts")).findInvocation(scanned.operands, global);
 }
 
 async function readGlobalOptions(scanned: Scanned): Promise<GlobalOptions> {

@@ -1,3 +1,4 @@
+import type { Container } from "#engine/containers.ts";
 import { type Engine, openEngine } from "#engine/engine.ts";
 import { containersOf, openLayerShelf, unpackedBytes } from "#engine/layer_shelf.ts";
 import { sweepContainers } from "#engine/sweep.ts";
@@ -40,6 +41,14 @@ export async function openContainerContext(global: GlobalOptions): Promise<Engin
   const engine = openEngine({ ...global, warn: (message) => warn(global, message) });
   await sweepContainers(engine);
   return engine;
+}
+
+/** The same with all containers, which are read once. */
+export async function openContainerListing(
+  global: GlobalOptions,
+): Promise<{ engine: Engine; containers: Container[]; damaged: string[] }> {
+  const engine = openEngine({ ...global, warn: (message) => warn(global, message) });
+  return { engine, ...await sweepContainers(engine) };
 }
 
 /** One line of warning, unless `--log-level` asks for less. */

@@ -10,7 +10,7 @@ import { type IdMap, mapName } from "#linux/idmap.ts";
 import { parseSignal } from "#linux/signals.ts";
 import { type Digest, isDigest } from "#oci/digest.ts";
 import { encodeRunConfig } from "#oci/image_config.ts";
-import { isJsonObject, type JsonObject, type JsonValue, parseJson } from "#oci/json.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "#oci/json.ts";
 import { encodeRequest } from "#docker/request_codec.ts";
 import type { MountRequest, RunOptions, RunRequest } from "#docker/run_request.ts";
 import { listDirectory } from "#storage/content.ts";
@@ -176,9 +176,11 @@ export function listRecords(dataRoot: string): { records: ContainerRecord[]; dam
 /** A container's record; undefined where there is none that can be read. */
 export function readRecord(dataRoot: string, id: string): ContainerRecord | undefined {
   try {
-    const value = parseJson(readFileSync(join(dataRoot, "containers", id, "config.json")), `the container "${id}"`, {
-      maxBytes: MAX_RECORD_BYTES,
-    });
+    const bytes = readFileSync(join(dataRoot, "containers", id, "config.json"));
+    if (bytes.length > MAX_RECORD_BYTES) return undefined;
+    // the runtime's own parser, which is many times as quick for a hundred records: each field is looked at by its name and
+    // type, labels as own keys (A-087)
+    const value = JSON.parse(bytes.toString("utf8")) as JsonValue;
     return isJsonObject(value) ? decodeRecord(id, value) : undefined;
   } catch {
     return undefined;

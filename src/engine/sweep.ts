@@ -21,18 +21,24 @@ const MAKING_MS = 60_000;
 /** No removal takes longer. */
 const REMOVING_MS = 3_600_000;
 
-/** Removes what nobody else will remove any more. One that cannot be removed stays, and is no error. */
-export async function sweepContainers(engine: Engine): Promise<void> {
+/**
+ * Removes what nobody else will remove any more. One that cannot be removed stays, and is no error.
+ * @returns All containers, as they are then: who lists them need not read them again.
+ */
+export async function sweepContainers(engine: Engine): Promise<ReturnType<typeof listContainers>> {
   const folder = join(engine.dataRoot, "containers");
   const here = whereabouts();
-  const { containers, damaged } = listContainers(engine);
-  for (const { record, status } of containers) {
+  const listing = listContainers(engine);
+  let hasChanged = false;
+  for (const { record, status } of listing.containers) {
     if (!record.rm || status.kind !== "exited") continue;
     if (seenFrom(record, here) === "here" && isOwnerAlive(record)) continue;
+    hasChanged = true;
     await quietly(() => removeContainer(engine, { id: record.id, record }, { force: false, volumes: true }));
   }
-  for (const id of damaged) {
+  for (const id of listing.damaged) {
     if (!isAbandoned(join(folder, id))) continue;
+    hasChanged = true;
     await quietly(() => removeContainer(engine, { id, record: undefined }, { force: false, volumes: false }));
   }
   for (const name of listDirectory(folder)) {
@@ -46,6 +52,7 @@ export async function sweepContainers(engine: Engine): Promise<void> {
     const [state, place] = [join(states, id), join(folder, id)];
     if (!existsSync(place) && isStateOf(state, place)) await quietly(() => void removePath(state));
   }
+  return hasChanged ? listContainers(engine) : listing;
 }
 
 /** What a process was removing that has been killed. Of another boot, or another machine, only age tells. */

@@ -5,6 +5,7 @@ import { isUnprintable } from "#linux/unprintable.ts";
  * @param maxLength Characters after which the text is cut and `…` is added.
  */
 export function escapeText(text: string, maxLength = 1000): string {
+  if (text.length <= maxLength && PLAIN.test(text)) return text;
   let out = "";
   let count = 0;
   for (const character of text) {
@@ -19,6 +20,8 @@ export function escapeText(text: string, maxLength = 1000): string {
   }
   return out;
 }
+
+const PLAIN = /^[\x20-\x7e]*$/;
 
 /** Quotes an outside value for a message: escaped, cut at 200 characters, between double quotes. */
 export function quote(text: string, maxLength = 200): string {

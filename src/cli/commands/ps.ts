@@ -1,10 +1,10 @@
 import { hasRecord } from "#engine/container_record.ts";
-import { type Container, listContainers } from "#engine/containers.ts";
+import type { Container } from "#engine/containers.ts";
 import { stateWord } from "#engine/describe_container.ts";
 import { compileContainerFilter, LIST_CONTAINER_FILTERS, parseContainerFilters } from "#engine/filter_containers.ts";
 import { type ContainerSize, measureContainers } from "#engine/measure_container.ts";
 import { shownExitCode } from "#engine/signal_container.ts";
-import { openContainerContext, warn } from "../context.ts";
+import { openContainerListing, warn } from "../context.ts";
 import { formatRows, type ListShape, type Row } from "../format/rows.ts";
 import { formatGoTime } from "../format/time.ts";
 import { humanDuration, humanSize } from "../format/units.ts";
@@ -38,8 +38,7 @@ export async function runPs({ options, global }: Invocation): Promise<number> {
   if (hasSwitch(options, "pod")) throw usageError("--pod cannot be used: there are no pods", 125, "leave it out");
   const compare = readOrder(textOption(options, "sort"));
   const filter = parseContainerFilters(listOption(options, "filter"), LIST_CONTAINER_FILTERS);
-  const engine = await openContainerContext(global);
-  const { containers, damaged } = listContainers(engine);
+  const { engine, containers, damaged } = await openContainerListing(global);
   const isExternal = hasSwitch(options, "external");
   const unread = damaged.filter((id) => hasRecord(engine.dataRoot, id));
   for (const id of isExternal ? [] : unread) {
@@ -134,7 +133,10 @@ export function describeContainerRow(
     Image: record.image ?? (typeof rootfs === "string" ? rootfs : ""),
     Command: `"${(inFull ? command : cutWithEllipsis(command, 20)).replaceAll(/["\\]/g, "\\$&")}"`,
     RunningFor: Number.isNaN(createdMs) ? "N/A" : `${humanDuration(nowMs - createdMs)} ago`,
-    CreatedAt: Number.isNaN(createdMs) ? "N/A" : formatGoTime(createdMs),
+    // few ask for it, and the first time that a program asks for the zone takes milliseconds
+    get CreatedAt() {
+      return Number.isNaN(createdMs) ? "N/A" : formatGoTime(createdMs);
+    },
     Status: describeStatus(container, nowMs),
     State: stateWord(status),
     Ports: "",

@@ -10,16 +10,16 @@ const GAP = 3;
  * @param lines Cells separated by tabs.
  */
 export function alignTable(lines: readonly string[]): string {
-  const rows = lines.map((line) => line.split("\t"));
+  const rows = lines.map((line) => line.split("\t").map((text) => ({ text, width: displayWidth(text) })));
   const widths: number[] = [];
   for (const row of rows) {
     for (const [i, cell] of row.slice(0, -1).entries()) {
-      widths[i] = Math.max(widths[i] ?? MIN_WIDTH, displayWidth(cell) + GAP);
+      widths[i] = Math.max(widths[i] ?? MIN_WIDTH, cell.width + GAP);
     }
   }
   return rows.map((row) => {
     const last = row.length - 1;
-    return row.map((cell, i) => i === last ? cell : cell + " ".repeat((widths[i] ?? 0) - displayWidth(cell))).join("") +
-      "\n";
+    const cells = row.map(({ text, width }, i) => i === last ? text : text + " ".repeat((widths[i] ?? 0) - width));
+    return cells.join("") + "\n";
   }).join("");
 }

@@ -3,6 +3,7 @@
  * character before them, 1 for others (Unicode Standard Annex 11). The text holds no control characters.
  */
 export function displayWidth(text: string): number {
+  if (ASCII.test(text)) return text.length;
   let width = 0;
   for (const character of text) width += characterWidth(character);
   return width;
@@ -15,6 +16,7 @@ function characterWidth(character: string): number {
   return WIDE.some(([first, last]) => code >= first && code <= last) ? 2 : 1;
 }
 
+const ASCII = /^[\x20-\x7e]*$/;
 const JOINS = /[\p{Mn}\p{Me}\u200b-\u200d\u2060]/u;
 
 const WIDE: readonly (readonly [first: number, last: number])[] = [
