@@ -304,6 +304,43 @@ asBoth("C-045 a full disk ends commit and cp with its name, and nothing half mad
   }
 }, { skip: skip || (process.getuid?.() === 0 ? false : "needs root, to mount a small file system") });
 
+asBoth("with fuse-overlayfs cp, diff and commit work, and its server ends with them", async (box) => {
+  await loadTree(box);
+  const fuse = ["--storage-driver", "fuse-overlayfs"];
+  const script = "cd /t; rm gone; echo more >>keep; rm -rf sub; mkdir sub; echo b >sub/b; mkdir -p new/dir";
+  await box.succeed([
+    ...fuse,
+    "run",
+    "--network",
+    "none",
+    "--name",
+    "cc",
+    "-v",
+    "vol:/v",
+    "tree:1",
+    "sh",
+    "-c",
+    script,
+  ]);
+  assert.deepEqual((await box.succeed([...fuse, "diff", "cc"])).stdout.split("\n").slice(0, -1), [
+    "C /t",
+    "D /t/gone",
+    "C /t/keep",
+    "A /t/new",
+    "A /t/new/dir",
+    "C /t/sub",
+    "D /t/sub/a",
+    "C /t/sub/b",
+  ]);
+  const words = `${DUGOUT} ${fuse.join(" ")}`;
+  const copy =
+    `echo f >f; ${words} cp f cc:/t/ && ${words} cp f cc:/v/ && ${words} cp cc:/t/f - | tar xO && ${words} cp cc:/v/f - | tar xO`;
+  assert.equal((await box.run(["sh", "-c", copy])).stdout, "f\nf\n");
+  await box.succeed([...fuse, "commit", "cc", "fuse:1"]);
+  const seen = await box.succeed(["run", "--rm", "--network", "none", "fuse:1", "sh", "-c", "ls /t /t/sub"]);
+  assert.equal(seen.stdout, "/t:\nf\nfar\nkeep\nlink\nnew\nnull\nowned\nsub\n\n/t/sub:\nb\n");
+}, { skip: skip || needs("fuse-overlayfs") });
+
 asBoth("kill -9 of commit at any moment shows no half image, and prune removes what it left", async (box) => {
   await stopped(
     box,

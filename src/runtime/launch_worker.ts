@@ -11,10 +11,10 @@ import { type IdMap, isSingle } from "#linux/idmap.ts";
 import { spawn } from "#linux/spawn.ts";
 import { failureError, readFailure, waitFor } from "#tape/play.ts";
 import { DATA_FD, ROOT_FD } from "#storage/data_stream.ts";
-import { type Step, step, type Tape } from "#tape/step.ts";
+import { type Step, step, type Tape, type TapeBuffer } from "#tape/step.ts";
 import { exitCodeOf } from "./launch_container.ts";
 import { ownCommand } from "./own_command.ts";
-import { type ContainerView, viewSteps } from "./view_steps.ts";
+import { type ContainerView, viewBuffers, viewSteps } from "./view_steps.ts";
 import { ERROR_FD, startInUserNamespace, USER_NAMESPACE_BUFFERS, userNamespaceSteps } from "./user_namespace.ts";
 
 /** The first argument of a worker. */
@@ -103,7 +103,7 @@ function startWorker(map: IdMap, input: Fd, output: Fd, { inNamespace, data, vie
       step("fcntl", [ERROR_FD, 2, 1], "close on exec", "the error pipe"),
       step("execve", [path, { strings: [path, ...args] }, { strings: env }], "execute", path),
     ],
-    buffers: new Map([...USER_NAMESPACE_BUFFERS, ["status", { sizeBytes: 8 }]]),
+    buffers: new Map<string, TapeBuffer>([...USER_NAMESPACE_BUFFERS, ...viewBuffers()]),
     errorFd: ERROR_FD,
   };
   const playing = startInUserNamespace(tape, map, fds);

@@ -4,16 +4,19 @@
  *
  * @module
  */
-import { AT_EMPTY_PATH, AT_FDCWD, O_DIRECTORY, O_PATH } from "#linux/file.ts";
-import { MOUNT_ATTR_RDONLY, MOUNT_ATTR_SIZE, mountAttr, MS_REC, MS_SLAVE } from "#linux/mount.ts";
+import { AT_EMPTY_PATH, AT_FDCWD, F_SETFD, FD_CLOEXEC, O_DIRECTORY, O_PATH } from "#linux/file.ts";
+import { MNT_DETACH, MOUNT_ATTR_RDONLY, MOUNT_ATTR_SIZE, mountAttr, MS_REC, MS_SLAVE } from "#linux/mount.ts";
 import { CLONE_NEWNS } from "#linux/namespaces.ts";
 import { ENOENT } from "#linux/errno_values.ts";
-import { type Step, step } from "#tape/step.ts";
+import { POLLFD, POLLIN } from "#linux/poll.ts";
+import { SIGNALS } from "#linux/signals.ts";
+import { type Step, step, type TapeBuffer } from "#tape/step.ts";
 import { attachPartSteps, bindBeneathSteps, lowerOverlaySteps } from "./beneath_steps.ts";
 import { attachSteps, type BindOptions, bindSteps, place } from "./mount_steps.ts";
 import { fuseSteps, rootfsSteps } from "./rootfs_steps.ts";
 import type { RootfsPlan } from "./setup.ts";
 import { ROOT } from "./target_steps.ts";
+import { ERROR_FD } from "./user_namespace.ts";
 
 /** A volume or a directory of the host in a container. */
 export interface ViewMount {
@@ -76,10 +79,48 @@ function rootSteps(view: ContainerView): Step[] {
   const { rootfs } = view;
   if (rootfs.kind !== "fuse-overlayfs") return rootfsSteps(rootfs, { uid: 0, gid: 0 });
   return [
+    // its server stays, and would hold the pipe whose end says that all went well
+    step("fcntl", [ERROR_FD, F_SETFD, FD_CLOEXEC], "close on exec", "the error pipe"),
     ...fuseSteps(rootfs),
     step("wait4", [{ result: "fuse fork" }, { buffer: "status" }, 0, 0], "wait for", "fuse-overlayfs", { retry: true }),
+    ...guardSteps(rootfs.merged),
     ...rootfsSteps(rootfs, { uid: 0, gid: 0 }),
   ];
+}
+
+const GUARDED_FD = 70;
+
+/**
+ * A process that unmounts when the worker has ended, however it ends: the server of a FUSE mount lives in the same mount
+ * namespace, and each would wait for the other one.
+ */
+function guardSteps(merged: string): Step[] {
+  return [
+    step("clone", [SIGNALS.CHLD, 0, 0, 0, 0], "fork for", "what unmounts at the end", {
+      id: "guard fork",
+      jump: { when: "nonzero", to: "guard parent" },
+    }),
+    step("getppid", [], "see", "the worker", { id: "guarded" }),
+    step("pidfd_open", [{ result: "guarded" }, 0], "open", "the worker", { id: "guarded fd" }),
+    step("dup3", [{ result: "guarded fd" }, GUARDED_FD, 0], "number", "the worker"),
+    // the pipes of the worker end with it
+    step("close_range", [0, GUARDED_FD - 1, 0], "close", "other descriptors"),
+    step("ppoll", [{ buffer: GUARD_BUFFER }, 1, 0, 0, 8], "wait for", "the worker's end", { retry: true }),
+    step("umount2", [merged, MNT_DETACH], "unmount", merged, { ignore: true }),
+    step("exit_group", [0], "leave", ""),
+    place("guard parent", "the worker goes on"),
+  ];
+}
+
+const GUARD_BUFFER = "guard poll";
+
+/** The buffers that {@linkcode viewSteps} needs. */
+export function viewBuffers(): [string, TapeBuffer][] {
+  const bytes = new Uint8Array(POLLFD.SIZE);
+  const view = new DataView(bytes.buffer);
+  view.setInt32(POLLFD.fd, GUARDED_FD, true);
+  view.setInt16(POLLFD.events, POLLIN, true);
+  return [["status", { sizeBytes: 8 }], [GUARD_BUFFER, { sizeBytes: POLLFD.SIZE, bytes }]];
 }
 
 function mountSteps({ source, target, kind, subpath, readOnly }: ViewMount, id: string): Step[] {

@@ -7,7 +7,7 @@
  */
 import type { Fd } from "#linux/call.ts";
 import { close, S_IFDIR, S_IFMT, S_IFREG } from "#linux/file.ts";
-import type { FileStat } from "#linux/stat.ts";
+import { type FileStat, statName } from "#linux/stat.ts";
 import type { ByteString } from "#tar/bytes.ts";
 import { NO_XATTRS, type TarEntry } from "#tar/entry.ts";
 import { readXattrs } from "./tree_xattrs.ts";
@@ -57,6 +57,8 @@ type Frame = {
   readonly lower: readonly MergedPart[];
   /** Whether nothing below shows through it. */
   readonly isOpaque: boolean;
+  /** Whether fuse-overlayfs has marked it, or one above: what is new in there has the file alone. */
+  readonly isFuse: boolean;
   readonly within: ByteString | undefined;
   /** Its own change, which is told when something in it has changed. */
   waiting: TreeChange | undefined;
@@ -105,10 +107,11 @@ class Comparison {
     this.#leaveTo(parentOf(path), path === "");
     const up = this.#frames.at(-1);
     const lower = openMergedParts(this.#lowers, path);
-    const isMarked = !this.#options.isComplete && lower.length > 0 && hasOpaqueMark(fd);
+    const isFuse = up?.isFuse === true || hasFuseMark(fd);
+    const isMarked = !this.#options.isComplete && lower.length > 0 && (hasOpaqueMark(fd) || isFuse);
     const isOpaque = this.#options.isComplete || isMarked || up?.isOpaque === true;
     const within = up?.within ?? (isMarked ? path : undefined);
-    this.#frames.push({ path, lower, isOpaque, within, waiting: this.#waiting });
+    this.#frames.push({ path, lower, isOpaque, isFuse, within, waiting: this.#waiting });
     this.#waiting = undefined;
     if (!isOpaque || lower.length === 0) return;
     const own = new Set(names);
@@ -121,6 +124,7 @@ class Comparison {
     const { path, name, stat, dir, fd } = entry;
     this.#leaveTo(parentOf(path), false);
     const up = this.#frames.at(-1)!;
+    if (up.isFuse && (name === FUSE_MARK || name === FUSE_MARK_FILE)) return false;
     const lower = lookAtMerged(up.lower, name);
     if (isWhiteout(stat)) {
       if (lower !== undefined) this.#change({ kind: "D", path, within: up.within });
@@ -178,6 +182,15 @@ class Comparison {
     // to make a place in a directory changes its time
     return this.#above.has(path) || isSameTime(stat, lower);
   }
+}
+
+/** How fuse-overlayfs marks an opaque directory: a whiteout, which nothing in a container can make, and an empty file. */
+const FUSE_MARK = ".wh..opq";
+const FUSE_MARK_FILE = ".wh..wh..opq";
+
+function hasFuseMark(dir: Fd): boolean {
+  const stat = statName(dir, FUSE_MARK);
+  return typeof stat !== "number" && isWhiteout(stat);
 }
 
 function isSameFile(a: FileStat, b: FileStat): boolean {
