@@ -44,7 +44,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
 
 /** `run` of a command line that was run before. @returns undefined where it has to be read, and planned. */
 async function runAgain(words: readonly string[], global: GlobalOptions): Promise<number | undefined> {
-  const again = await import("#engine/run_again.ts");
+  const again = await import("#engine/again/run_again.ts");
   const warn = async (message: string) => (await import("./context.ts")).warn(global, message);
   return await again.runAgain({ options: global, words, warn });
 }

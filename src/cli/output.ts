@@ -1,4 +1,7 @@
-import { writeSync } from "node:fs";
+import { allocate } from "#ffi/mod.ts";
+import type { Fd } from "#linux/call.ts";
+import { OsError } from "#linux/errno.ts";
+import { writeAll as writeWhole } from "#linux/file.ts";
 
 /** Nobody reads any more: `dugout images | head -1`. Ends the command quietly, as SIGPIPE would. */
 export class PipeClosedError extends Error {
@@ -9,22 +12,18 @@ export class PipeClosedError extends Error {
 
 /**
  * Writes all of it to a descriptor before it returns, so that nothing is lost when the process exits, and without the start-up
- * cost of `process.stdout`. A non-blocking pipe that is full (the terminal's descriptor may be shared with a program that set it
- * so) is tried again every few milliseconds; there is nothing else to wait for.
+ * cost of `process.stdout` (or of node:fs, which is a millisecond). A non-blocking pipe that is full is waited for.
  * @throws {PipeClosedError} When the reader has gone.
  */
 export function writeAll(fd: number, data: string | Uint8Array): void {
-  const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
-  let offset = 0;
-  while (offset < bytes.length) {
-    try {
-      offset += writeSync(fd, bytes, offset);
-    } catch (error) {
-      const code = (error as { code?: unknown }).code;
-      if (code === "EAGAIN") Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
-      else if (code === "EPIPE") throw new PipeClosedError();
-      else if (code !== "EINTR") throw error;
-    }
+  const source = typeof data === "string" ? new TextEncoder().encode(data) : data;
+  if (source.length === 0) return;
+  const bytes = allocate(source.length);
+  bytes.set(source);
+  try {
+    writeWhole(fd as Fd, bytes);
+  } catch (error) {
+    throw error instanceof OsError && error.code === "EPIPE" ? new PipeClosedError() : error;
   }
 }
 

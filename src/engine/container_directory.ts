@@ -234,6 +234,13 @@ export function removeContainerDirectory(
   }
 }
 
+/** Removes what is usual in a container's directory below the runtime directory. */
+export function removeStateDirectory(runRoot: string, id: string): void {
+  const state = join(runRoot, "containers", id);
+  removeUsual(state, USUAL_STATE);
+  removePath(state);
+}
+
 /** What is in a directory that was made by us or by overlayfs, in the order in which it can be removed. */
 interface UsualThings {
   /** Beneath the container's own directory. */
@@ -243,6 +250,9 @@ interface UsualThings {
   readonly closed: readonly string[];
   readonly directories: readonly string[];
 }
+
+/** What is made in /etc of an image that has no such files, so that they can be mounted over. */
+export const FILES_MADE_FOR_MOUNTS: readonly string[] = ["hosts", "hostname", "resolv.conf"];
 
 const USUAL_STATE: readonly UsualThings[] = [
   { directory: "", files: ["state.json", "exit", "store"], closed: [], directories: [] },
@@ -255,7 +265,7 @@ const USUAL: readonly UsualThings[] = [
     directories: ["work/incompat/volatile", "work/incompat", "work"],
   },
   // where images have no such files, they were made for the mounts
-  { directory: "/upper/etc", files: ["hosts", "hostname", "resolv.conf"], closed: [], directories: [] },
+  { directory: "/upper/etc", files: FILES_MADE_FOR_MOUNTS, closed: [], directories: [] },
   { directory: "/upper", files: [], closed: [], directories: ["etc"] },
   {
     directory: "",

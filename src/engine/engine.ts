@@ -35,6 +35,8 @@ export interface Engine {
   readonly storageDriver: string | undefined;
   readonly config: string | undefined;
   readonly warn: (message: string) => void;
+  /** The options that it was opened with. */
+  readonly options: EngineOptions;
 }
 
 /**
@@ -56,6 +58,7 @@ export function openEngine(options: EngineOptions = {}): Engine {
     storageDriver: options.storageDriver,
     config: options.config,
     warn,
+    options,
   };
 }
 

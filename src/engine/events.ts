@@ -11,9 +11,7 @@
  *
  * @module
  */
-import { renameSync } from "node:fs";
-import { join } from "node:path";
-import { addressOf, allocate } from "#ffi/mod.ts";
+import { addressOf, allocate, cString } from "#ffi/mod.ts";
 import { type Fd, tryCall } from "#linux/call.ts";
 import { AT_FDCWD, close, O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY, openAt } from "#linux/file.ts";
 import { statName } from "#linux/stat.ts";
@@ -45,7 +43,7 @@ const MAX_LINE_BYTES = 64 << 10;
 
 /** The file that events are appended to. */
 export function eventsPath(runRoot: string): string {
-  return join(runRoot, "events");
+  return `${runRoot}/events`;
 }
 
 /** Notes an event. That it cannot be written is no reason to fail for what has happened. */
@@ -143,9 +141,7 @@ function rotate(fd: Fd, path: string): void {
   if (tryLock(fd) !== "locked") return;
   const [ours, named] = [statName(fd, ""), statName(AT_FDCWD, path)];
   if (typeof ours === "number" || typeof named === "number" || ours.key !== named.key) return;
-  try {
-    renameSync(path, `${path}.old`);
-  } catch {
-    // the next writer tries again
-  }
+  const [from, to] = [cString(path), cString(`${path}.old`)];
+  // where it fails, the next writer tries again
+  tryCall("renameat2", AT_FDCWD, addressOf(from), AT_FDCWD, addressOf(to), 0);
 }

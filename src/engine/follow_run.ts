@@ -3,11 +3,8 @@
  *
  * @module
  */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import type { Running } from "#runtime/launch_container.ts";
 import { EXIT_RECORD } from "#runtime/setup.ts";
-import type { ContainerDirectory } from "./container_directory.ts";
 import type { Engine } from "./engine.ts";
 import { followForeground, type HeldSignals } from "./foreground.ts";
 
@@ -16,22 +13,25 @@ export const SWEEP_AFTER_MS: number = 500;
 
 /**
  * Follows a container to its end; what killed commands left is looked for while there is nothing else to do.
+ * @param state The container's directory in the runtime directory.
  * @returns Its wait status, or undefined when nobody knows it: the monitor was killed.
  */
 export async function followRun(
   running: Running,
-  directory: ContainerDirectory,
+  state: string,
   signals: HeldSignals | undefined,
   openEngine: () => Engine | Promise<Engine>,
+  whenItStays?: () => void,
 ): Promise<number | undefined> {
   const sweep = setTimeout(() => void sweepQuietly(openEngine), SWEEP_AFTER_MS);
-  return await followForeground(running, signals).finally(() => clearTimeout(sweep)) ?? readWaitStatus(directory);
+  return await followForeground(running, signals, { whenItStays }).finally(() => clearTimeout(sweep)) ??
+    readWaitStatus(state);
 }
 
 /** The wait status that the monitor left on disk, where it could not tell it. */
-export function readWaitStatus(directory: ContainerDirectory): number | undefined {
+export function readWaitStatus(state: string): number | undefined {
   try {
-    const bytes = readFileSync(join(directory.state, EXIT_RECORD));
+    const bytes = process.getBuiltinModule("node:fs").readFileSync(`${state}/${EXIT_RECORD}`);
     return bytes.length === 4 ? bytes.readInt32LE(0) : undefined;
   } catch {
     return undefined;

@@ -40,16 +40,18 @@ const NOT_PASSED_ON = new Set([
 /**
  * Follows a container to its end.
  * @param signals To pass on; undefined with `--sig-proxy=false`.
+ * @param options How long nothing else is done, and what is done when the container is not over by then: once.
  * @returns Its wait status (wait4(2)), or undefined when the monitor was killed.
  */
 export async function followForeground(
   running: Running,
   signals: HeldSignals | undefined,
-  quickMs: number = QUICK_MS,
+  { quickMs = QUICK_MS, whenItStays }: { readonly quickMs?: number; readonly whenItStays?: (() => void) | undefined } =
+    {},
 ): Promise<number | undefined> {
   if (running.pidfd !== undefined) signals?.passTo(running.pidfd);
   try {
-    const status = await running.wait(quickMs);
+    const status = await running.wait(quickMs, whenItStays);
     if (status === undefined && running.pidfd !== undefined) await waitForEnd(running.pidfd);
     return status;
   } finally {

@@ -21,8 +21,8 @@ import { containerEvent, dieEvent, type EventSubject, foregroundEvents, noteEven
 import { followRun } from "./follow_run.ts";
 import { type HeldSignals, holdSignals } from "./foreground.ts";
 import { earlyMap, prepareContainer, type Prepared } from "./prepare.ts";
-import type { PlanKey } from "./plan_key.ts";
-import { isRememberable, rememberPlan } from "./remember_plan.ts";
+import type { Ground } from "./again/ground.ts";
+import { isRememberable, rememberPlan } from "./again/remember.ts";
 import { discardContainer, forgetContainer } from "./remove.ts";
 import { readBootId, readStartTime, writeState } from "./state.ts";
 import { needsOpening, type OpenedMount, plainMounts } from "./volume_mounts.ts";
@@ -131,7 +131,7 @@ export async function explainRun(input: RunInput): Promise<Prepared> {
 export async function runContainer(input: RunInput): Promise<RunResult> {
   const { engine, options } = input;
   const { plan: { directory }, subject, running, signals, startedMs, volumes, remember } = await startRun(input);
-  const end = followRun(running, directory, signals, () => engine);
+  const end = followRun(running, directory.state, signals, () => engine);
   // signals are passed on already, and the container runs beside us
   remember?.();
   const status = await end;
@@ -156,13 +156,23 @@ function noteEnd({ path }: ContainerDirectory, end: ContainerEnd): boolean {
   }
 }
 
-/** What the plan is remembered under; undefined where it is not to be, or has just changed. */
-async function makeKey({ engine, words, transformTape }: RunInput): Promise<PlanKey | undefined> {
-  if (words === undefined || transformTape !== undefined) return undefined;
-  const { makePlanKey, ownProgram } = await import("./plan_key.ts");
+/** What a plan is remembered under, and what it stands on. */
+interface Footing {
+  readonly key: string;
+  readonly ground: Ground;
+}
+
+/** Undefined where the plan is not to be remembered, or something has just changed. */
+async function findFooting({ engine, words, options, transformTape }: RunInput): Promise<Footing | undefined> {
+  if (words === undefined || transformTape !== undefined || !options.rm) return undefined;
+  const [{ ownProgram, planKey }, { surveyGround }] = await Promise.all([
+    import("./again/key.ts"),
+    import("./again/ground.ts"),
+  ]);
   const program = ownProgram();
-  const key = program === undefined ? undefined : makePlanKey({ ...engine, words }, program);
-  return key?.isSettled ? key : undefined;
+  if (program === undefined) return undefined;
+  const ground = surveyGround(engine, program);
+  return ground.isSettled ? { key: planKey({ ...engine.options, words }, program), ground } : undefined;
 }
 
 /** Plans a container, makes what it needs, and starts it. */
@@ -170,7 +180,7 @@ async function startRun(input: RunInput): Promise<Started> {
   const { engine, request, options } = input;
   const wantedName = options.name === undefined ? undefined : checkContainerName(options.name);
   // before anything is read that it is about
-  const key = await makeKey(input);
+  const footing = await findFooting(input);
   // ids are mapped by programs of the system while we plan
   const early = earlyMap(engine, request);
   using held = early === undefined ? undefined : holdUserNamespace(early);
@@ -223,9 +233,9 @@ async function startRun(input: RunInput): Promise<Started> {
   pidfile?.write(running.pid);
   input.started?.({ id: directory.id, name, running });
 
-  const remember = key === undefined || !isRememberable(request, options, plan.root)
+  const remember = footing === undefined || !isRememberable(request, options, plan.root)
     ? undefined
-    : keepPlan(input, plan, key, { name, notices, mounts, stdio: stdioFds });
+    : keepPlan(input, plan, footing, { name, notices, mounts, stdio: stdioFds });
   return { plan, subject, running, signals, startedMs, volumes, remember };
 }
 
@@ -233,7 +243,7 @@ async function startRun(input: RunInput): Promise<Started> {
 function keepPlan(
   input: RunInput,
   plan: Plan,
-  key: PlanKey,
+  footing: Footing,
   { name, notices, mounts, stdio }: {
     readonly name: string;
     readonly notices: readonly string[];
@@ -243,17 +253,27 @@ function keepPlan(
 ): () => void {
   const { relays, hasTerminal } = stdio;
   const { request, options, streams: { stdin, stdout, stderr } } = input;
-  const { directory: { id }, root, map } = plan;
+  const { directory, root, map } = plan;
   return () =>
-    rememberPlan(input.engine.runRoot, key, {
-      id,
+    rememberPlan(input.engine, {
+      ...footing,
+      directory,
       request,
       options,
       rootMode: rootMode(root),
       streams: [stdin, stdout, stderr].map((fd) => fd !== undefined),
       relays,
       hasTerminal,
-      record: makeRecord({ id, name, request, options, root, map, mounts: recordMounts(request.mounts) }),
+      record: makeRecord({
+        id: directory.id,
+        name,
+        request,
+        options,
+        root,
+        map,
+        mounts: recordMounts(request.mounts),
+      }),
+      labels: labelsOf(root.config, request),
       notices,
       prepared: prepare(input, plan, mounts, stdio),
     });

@@ -6,11 +6,14 @@
  */
 import * as fs from "node:fs";
 import { join } from "node:path";
+import { readBootId, readStartTime } from "#linux/proc.ts";
 import { randomHex } from "#linux/random.ts";
 import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
 import type { ContainerId } from "./container_id.ts";
 import type { Engine } from "./engine.ts";
+
+export { readBootId, readStartTime };
 
 /** The state of a container that was started. */
 export interface ContainerState {
@@ -27,24 +30,6 @@ export interface ContainerState {
   readonly map: string;
   /** Milliseconds since 1970. */
   readonly startedMs: number;
-}
-
-/** This boot of the machine. */
-export function readBootId(): string {
-  return fs.readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
-}
-
-/** The start time of a process, or undefined when there is none, or one that has ended and was not waited for. */
-export function readStartTime(pid: number): string | undefined {
-  let text: string;
-  try {
-    text = fs.readFileSync(`/proc/${pid}/stat`, "latin1");
-  } catch {
-    return undefined;
-  }
-  // the name, in parentheses, may hold anything
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
 }
 
 /** Writes a container's state: beside, then renamed. */

@@ -61,7 +61,7 @@ export async function stayWithContainer(
     }
   }
   const stop = new AbortController();
-  const end = followForeground(running, signals, 0);
+  const end = followForeground(running, signals, { quickMs: 0 });
   const shown = showOutput(
     directory.path,
     { opened: log, fromByte, until: end, signal: stop.signal },
@@ -78,7 +78,7 @@ export async function stayWithContainer(
     signals?.release();
     return { kind: first === "detached" ? "detached" : "unread" };
   }
-  const status = await end ?? readWaitStatus(directory);
+  const status = await end ?? readWaitStatus(directory.state);
   // whoever sees the end writes it down
   const record = readRecord(engine.dataRoot, directory.id);
   if (record !== undefined) readStatus(engine, record, whereabouts());

@@ -2,7 +2,7 @@ import { addressOf, allocate, cString } from "#ffi/mod.ts";
 import { expectResult, type Fd, tryCall } from "./call.ts";
 
 /** `struct statfs` on 64-bit Linux (statfs(2)): eight bytes each. */
-const STATFS = { type: 0, blockSize: 8, blocks: 16, free: 24, available: 32, flags: 80, SIZE: 120 } as const;
+export const STATFS = { type: 0, blockSize: 8, blocks: 16, free: 24, available: 32, flags: 80, SIZE: 120 } as const;
 
 /** ST_* flags of a mount, which have the values of MS_*. */
 export const ST_RDONLY = 1;

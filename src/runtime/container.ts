@@ -34,18 +34,32 @@ import {
 } from "./namespace_steps.ts";
 import { mountsSteps, readOnlyRootSteps, restrictSteps, workingDirectoryTargetSteps } from "./spec_mount_steps.ts";
 
+/** What a tape does besides the container: for whoever made it, who is not there any more or has no time. */
+export interface TapeExtras {
+  /** Before anything else. */
+  readonly before: readonly Step[];
+  /** While ids are mapped; as the caller, in the caller's namespaces but the user namespace. */
+  readonly meanwhile: readonly Step[];
+  /** When the container has ended, before that is told; steps may go on at {@linkcode LEFT}. */
+  readonly atEnd: readonly Step[];
+  /** When it was told, unless it went on at {@linkcode LEFT}. */
+  readonly afterEnd: readonly Step[];
+  readonly buffers: readonly (readonly [string, TapeBuffer])[];
+}
+
 /**
  * Plans a container.
  * @throws {RangeError} When the image has more layers than can be mounted.
  */
-export function planContainer(setup: ContainerSetup): Tape {
+export function planContainer(setup: ContainerSetup, extras?: TapeExtras): Tape {
   const { spec } = setup;
   const process = requireProcess(spec);
   const relays = setup.stdio.kind === "inherit" ? setup.stdio.relays : [];
   const steps: Step[] = [
     blockSignalsStep(),
     ...deathSignalSteps(setup),
-    ...enterUserNamespaceSteps(setup),
+    ...(extras?.before ?? []),
+    ...enterUserNamespaceSteps(setup, extras?.meanwhile),
     ...relaySteps(relays),
     ...fuseNamespaceSteps(setup),
     ...(setup.keepsOutput
@@ -58,7 +72,7 @@ export function planContainer(setup: ContainerSetup): Tape {
       : [
         ...childNamespaceSteps(setup),
         ...forkSteps("container"),
-        ...waitSteps(relays, cleanUpSteps(setup.rootfs)),
+        ...waitSteps(relays, cleanUpSteps(setup.rootfs), extras),
         ...lostSteps(),
       ]),
 
@@ -83,7 +97,7 @@ export function planContainer(setup: ContainerSetup): Tape {
     step("umask", [process.user.umask ?? 0o022], "set", "umask"),
     ...processSteps(setup, process),
   ];
-  return { steps, buffers: buffersOf(setup), errorFd: ERROR_FD };
+  return { steps, buffers: new Map([...buffersOf(setup), ...extras?.buffers ?? []]), errorFd: ERROR_FD };
 }
 
 /** What goes when the container has ended, before that is told. */

@@ -1,4 +1,5 @@
-import { existsSync } from "node:fs";
+import { AT_FDCWD } from "#linux/file.ts";
+import { statName } from "#linux/stat.ts";
 
 const PLACES = ["/usr/bin", "/bin", "/usr/local/bin", "/run/wrappers/bin", "/run/current-system/sw/bin"];
 
@@ -9,7 +10,12 @@ export const NEWUIDMAP_PATHS: readonly string[] = PLACES.map((place) => `${place
 export function findIdMapPrograms(): { uid: string; gid: string } | undefined {
   for (const place of PLACES) {
     const programs = { uid: `${place}/newuidmap`, gid: `${place}/newgidmap` };
-    if (existsSync(programs.uid) && existsSync(programs.gid)) return programs;
+    if (exists(programs.uid) && exists(programs.gid)) return programs;
   }
   return undefined;
+}
+
+/** A link counts too: executing it says what is wrong with it. */
+function exists(path: string): boolean {
+  return typeof statName(AT_FDCWD, path) !== "number";
 }

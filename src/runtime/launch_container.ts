@@ -12,7 +12,7 @@ import { DugoutError } from "#oci/error.ts";
 import type { IdMap } from "#linux/idmap.ts";
 import { type EncodedTape, type Failure, readFailure, startEncodedTape, waitFor } from "#tape/play.ts";
 import { REPORT_FD, STATE_FD } from "./setup.ts";
-import { startEncodedInUserNamespace } from "./user_namespace.ts";
+import { startEncodedInUserNamespace } from "./map_ids.ts";
 
 /** The descriptors of ours that a container is started with. */
 export interface StartFds {
@@ -20,8 +20,8 @@ export interface StartFds {
   readonly stdio: readonly [Fd, Fd, Fd];
   /** What the copiers and the monitor use: the player's number, and ours. */
   readonly others: readonly { child: number; ours: Fd }[];
-  /** The directory that gets the exit record. */
-  readonly state: Fd;
+  /** The directory that gets the exit record; undefined where the tape opens it. */
+  readonly state: Fd | undefined;
   /**
    * Closes our copies. Called as soon as the player has its own: the copiers end with the last holder of a pipe, and
    * the monitor ends with the copiers.
@@ -46,8 +46,9 @@ export interface Running {
    * monitor was killed, which says nothing of the container.
    * @param quickMs For so long nothing else happens in this process: many containers are over in a moment, and to wait by
    * events costs most of a millisecond. Default 0.
+   * @param whenItStays Called once when the container has run for longer than that.
    */
-  wait(quickMs?: number): Promise<number | undefined>;
+  wait(quickMs?: number, whenItStays?: () => void): Promise<number | undefined>;
   /** Whether the monitor has told the end, or is gone. */
   isOver(): boolean;
   /** Leaves the container to its monitor: for a process that is about to end, and will not wait. */
@@ -76,7 +77,7 @@ export function launchContainer(launch: Launch, fds: StartFds): Running {
     const all = [
       ...fds.stdio.map((ours, child) => ({ child, ours })),
       { child: REPORT_FD, ours: report.write },
-      { child: STATE_FD, ours: fds.state },
+      ...(fds.state === undefined ? [] : [{ child: STATE_FD, ours: fds.state }]),
       ...fds.others,
     ];
     // the terminal's signals are for the engine, which passes them on
@@ -115,10 +116,10 @@ export function launchContainer(launch: Launch, fds: StartFds): Running {
     pid,
     monitor,
     pidfd: ours,
-    async wait(quickMs = 0) {
-      const status = quickMs > 0 && pollReadable(report.read, quickMs)
-        ? readLastWord(report.read)
-        : await readWordLater(report.read);
+    async wait(quickMs = 0, whenItStays) {
+      const isOver = quickMs > 0 && pollReadable(report.read, quickMs);
+      if (!isOver) whenItStays?.();
+      const status = isOver ? readLastWord(report.read) : await readWordLater(report.read);
       waitFor(monitor);
       return status;
     },

@@ -61,6 +61,9 @@ export function relaySteps(relays: readonly Relay[]): Step[] {
   return steps;
 }
 
+/** Where a tape goes on whose extras cannot end the container's affairs. */
+export const LEFT = "left";
+
 /** The size of the buffer `relay`. */
 export const RELAY_BYTES = 65536;
 
@@ -96,7 +99,11 @@ export function forkSteps(child: string): Step[] {
  *
  * Nothing fails here: the container runs already, and failures are its own.
  */
-export function waitSteps(relays: readonly Relay[], cleanUp: readonly Step[]): Step[] {
+export function waitSteps(
+  relays: readonly Relay[],
+  cleanUp: readonly Step[],
+  extras?: { readonly atEnd: readonly Step[]; readonly afterEnd: readonly Step[] },
+): Step[] {
   return [
     // the streams are the container's alone, so that they end with it; copiers would wait for ever
     step("close_range", [0, 2, 0], "close", "the streams", { jump: { when: "error", to: "lost" } }),
@@ -113,6 +120,13 @@ export function waitSteps(relays: readonly Relay[], cleanUp: readonly Step[]): S
       return output ? [wait] : [step("kill", [{ result: id }, SIGKILL], "end", id, { ignore: true }), wait];
     }),
     ...cleanUp,
+    ...(extras === undefined ? [] : [
+      ...extras.atEnd,
+      step("write", [REPORT_FD, { buffer: "status" }, 4], "tell", "the end", { ignore: true }),
+      ...extras.afterEnd,
+      step("exit_group", [0], "end", "the monitor"),
+      place(LEFT, "more is left"),
+    ]),
     step(
       "openat",
       [STATE_FD, `${EXIT_RECORD}.new`, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600],

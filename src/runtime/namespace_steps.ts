@@ -59,10 +59,12 @@ export function joinedUserNamespace(setup: ContainerSetup): string | undefined {
   return typeof user === "object" ? user.path : setup.userNamespace;
 }
 
-/** The user namespace, and being root in it where it has a root. */
-export function enterUserNamespaceSteps(setup: ContainerSetup): Step[] {
+/** The user namespace, and being root in it where it has a root. @param meanwhile Done while ids are mapped, where it is a new one. */
+export function enterUserNamespaceSteps(setup: ContainerSetup, meanwhile: readonly Step[] = []): Step[] {
   const joined = joinedUserNamespace(setup);
-  const enter = joined === undefined ? userNamespaceSteps(setup.map) : joinSteps("user", joined);
+  const enter = joined === undefined
+    ? userNamespaceSteps(setup.map, meanwhile)
+    : [...meanwhile, ...joinSteps("user", joined)];
   const uid = rootOrOnly(setup.map.uid);
   const gid = rootOrOnly(setup.map.gid);
   return [

@@ -4,31 +4,24 @@
  *
  * @module
  */
-import { writeFileSync } from "node:fs";
-import { addressOf, allocate } from "#ffi/mod.ts";
 import { HOST_ARCH } from "#linux/arch.ts";
-import { expectResult, type Fd, type Pid, tryCall } from "#linux/call.ts";
-import { close, makePipe, O_CLOEXEC, O_WRONLY, writeAll } from "#linux/file.ts";
-import { type IdMap, isSingle, mapText } from "#linux/idmap.ts";
+import type { Fd } from "#linux/call.ts";
+import { close, O_CLOEXEC, O_WRONLY } from "#linux/file.ts";
+import { type IdMap, mapText } from "#linux/idmap.ts";
 import { CLONE_NEWUSER } from "#linux/namespaces.ts";
-import { spawn } from "#linux/spawn.ts";
-import { DugoutError } from "#oci/error.ts";
 import { encodeTape } from "#tape/encode.ts";
-import {
-  type EncodedTape,
-  failureError,
-  type Playing,
-  readFailure,
-  startEncodedTape,
-  startTape,
-  waitFor,
-} from "#tape/play.ts";
+import { failureError, type Playing, readFailure, startTape, waitFor } from "#tape/play.ts";
 import { operate, type Step, step, type Tape } from "#tape/step.ts";
-import { findIdMapPrograms } from "./idmap_programs.ts";
+import {
+  GO_FD,
+  makeMapPipes,
+  type MapPrograms,
+  mapsItself,
+  READY_FD,
+  startEncodedInUserNamespace,
+  startMapping,
+} from "./map_ids.ts";
 
-/** The descriptors by which a tape tells that it has its user namespace, and is told that ids are mapped. */
-export const READY_FD = 5;
-export const GO_FD = 6;
 /** The error pipe of our tapes. */
 export const ERROR_FD = 4;
 
@@ -41,18 +34,15 @@ const HINTS = {
   EUSERS: "the limit of nested user namespaces is reached",
 };
 
-/** Whether the map is written by the tape itself, or needs newuidmap (or root) outside. */
-export function mapsItself(map: IdMap): boolean {
-  return isSingle(map) && map.gid.length === 1 && map.gid[0]!.count === 1;
-}
-
 /**
  * Steps that make a user namespace and get its ids mapped. After them the process has all capabilities in it.
  * Needs {@linkcode READY_FD} and {@linkcode GO_FD} unless the tape maps itself.
+ * @param meanwhile Done while ids are mapped.
  */
-export function userNamespaceSteps(map: IdMap): Step[] {
+export function userNamespaceSteps(map: IdMap, meanwhile: readonly Step[] = []): Step[] {
   const steps: Step[] = [step("unshare", [CLONE_NEWUSER], "make", "user namespace", { hints: HINTS })];
   if (mapsItself(map)) {
+    steps.push(...meanwhile);
     // "deny" first: else a group could be dropped to pass a "this group may not" (user_namespaces(7), CVE-2014-8989)
     steps.push(
       ...writeSteps("/proc/self/setgroups", "deny"),
@@ -62,6 +52,7 @@ export function userNamespaceSteps(map: IdMap): Step[] {
   } else {
     steps.push(
       step("write", [READY_FD, "r", 1], "tell", "user namespace is there"),
+      ...meanwhile,
       step("read", [GO_FD, { buffer: "go" }, 1], "wait for", "id maps", {
         retry: true,
         jump: { when: "nonzero", to: "mapped" },
@@ -86,120 +77,6 @@ function writeSteps(path: string, text: string): Step[] {
 /** The buffers that {@linkcode userNamespaceSteps} needs. */
 export const USER_NAMESPACE_BUFFERS = [["go", { sizeBytes: 8 }]] as const;
 
-/** Pipes between a tape and whoever maps its ids; `fds` goes to {@linkcode startTape}. */
-export interface MapPipes {
-  readonly fds: { child: number; ours: Fd }[];
-  /** Waits until the player has its user namespace. @returns Whether it has: a failure of the tape tells why not. */
-  isReady(): boolean;
-  /** To be called when the player runs: waits for it, maps its ids, lets it go on. */
-  serve(pid: Pid, meanwhile?: () => void): void;
-  close(): void;
-}
-
-/** Makes the pipes for a tape that does not map its ids itself. */
-export function makeMapPipes(map: IdMap): MapPipes {
-  const ready = makePipe();
-  const go = makePipe();
-  let open: Fd[] = [ready.read, ready.write, go.read, go.write];
-  const drop = (fd: Fd) => {
-    close(fd);
-    open = open.filter((other) => other !== fd);
-  };
-  const isReady = () => {
-    drop(ready.write);
-    drop(go.read);
-    const byte = allocate(1);
-    let result: number;
-    do result = tryCall("read", ready.read, addressOf(byte), 1); while (result === -4);
-    return expectResult(result, "read", "ready pipe") > 0;
-  };
-  return {
-    fds: [{ child: READY_FD, ours: ready.write }, { child: GO_FD, ours: go.read }],
-    isReady,
-    serve(pid, meanwhile) {
-      // if not: the tape failed before, and its own failure says how
-      if (!isReady()) return;
-      const programs = startMapping(pid, map);
-      try {
-        meanwhile?.();
-      } finally {
-        programs.wait();
-      }
-      writeAll(go.write, allocate(1));
-    },
-    close() {
-      open.forEach(close);
-      open = [];
-    },
-  };
-}
-
-/** newuidmap and newgidmap at work, side by side. */
-interface MapPrograms {
-  /** Waits for both. @throws {DugoutError} With what they said. */
-  wait(): void;
-}
-
-/** Maps the ids of a process that has just made its user namespace: root by itself, others by the two programs. */
-function startMapping(pid: Pid, map: IdMap): MapPrograms {
-  if (process.getuid!() !== 0) return startMapPrograms(pid, map);
-  writeFileSync(`/proc/${pid}/uid_map`, mapText(map.uid));
-  writeFileSync(`/proc/${pid}/gid_map`, mapText(map.gid));
-  return { wait() {} };
-}
-
-function startMapPrograms(pid: Pid, map: IdMap): MapPrograms {
-  const programs = findIdMapPrograms();
-  if (programs === undefined) {
-    throw new DugoutError(
-      "IDMAP_PROGRAMS_MISSING",
-      "Cannot map subordinate ids: newuidmap and newgidmap are not installed",
-      {
-        hint: "ask the administrator to install the package uidmap (shadow-utils)",
-      },
-    );
-  }
-  const errors = makePipe();
-  const started = ([[programs.uid, map.uid], [programs.gid, map.gid]] as const).map(([program, ranges]) => ({
-    program,
-    pid: spawn({
-      path: program,
-      argv: [program, String(pid), ...ranges.flatMap((r) => [String(r.inside), String(r.outside), String(r.count)])],
-      env: [],
-      fds: [{ child: 2, ours: errors.write }],
-    }),
-  }));
-  close(errors.write);
-  return {
-    wait() {
-      const failed = started.filter((child) => waitFor(child.pid) !== 0);
-      const said = failed.length === 0 ? "" : readText(errors.read);
-      close(errors.read);
-      if (failed.length === 0) return;
-      throw new DugoutError("IDMAP_FAILED", `Cannot map subordinate ids: ${said || `${failed[0]!.program} failed`}`, {
-        hint:
-          "newuidmap and newgidmap have to be setuid root or have the capabilities cap_setuid and cap_setgid; /etc/subuid and /etc/subgid have to hold the range",
-      });
-    },
-  };
-}
-
-function readText(fd: Fd): string {
-  const text = allocate(4096);
-  const length = Math.max(0, tryCall("read", fd, addressOf(text), text.length));
-  return new TextDecoder().decode(text.subarray(0, length)).trim();
-}
-
-/** How a tape is started that begins with {@linkcode userNamespaceSteps}. */
-export interface NamespaceStart {
-  /** Its descriptors besides those of this file. */
-  readonly fds: readonly { child: number; ours: Fd }[];
-  readonly name?: string;
-  readonly newSession?: boolean;
-  /** What has to be done before the tape goes on behind its user namespace: ids are mapped meanwhile. */
-  readonly meanwhile?: () => void;
-}
-
 /**
  * Starts a tape that begins with {@linkcode userNamespaceSteps}, and maps its ids.
  * @throws {DugoutError | OsError} When that fails; the tape's process is gone then.
@@ -212,32 +89,6 @@ export function startInUserNamespace(
 ): Playing {
   const encoded = { bytes: encodeTape(tape, HOST_ARCH), errorFd: tape.errorFd };
   return startEncodedInUserNamespace(encoded, map, { fds, ...options });
-}
-
-/** The same for a tape that is encoded already. */
-export function startEncodedInUserNamespace(tape: EncodedTape, map: IdMap, start: NamespaceStart): Playing {
-  const { fds, meanwhile, ...options } = start;
-  if (mapsItself(map)) {
-    // such a tape waits for nothing
-    meanwhile?.();
-    return startEncodedTape(tape, { fds, ...options });
-  }
-  const pipes = makeMapPipes(map);
-  try {
-    const playing = startEncodedTape(tape, { fds: [...fds, ...pipes.fds], ...options });
-    try {
-      pipes.serve(playing.pid, meanwhile);
-    } catch (error) {
-      // the closed pipe ends it
-      pipes.close();
-      waitFor(playing.pid);
-      close(playing.errors);
-      throw error;
-    }
-    return playing;
-  } finally {
-    pipes.close();
-  }
 }
 
 /** Makes a user namespace with that map, and ends: a trial. */

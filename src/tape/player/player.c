@@ -16,7 +16,7 @@
 
 enum { JUMP_NEVER, JUMP_ZERO, JUMP_NONZERO, JUMP_ERROR, JUMP_ALWAYS };
 enum { FLAG_IGNORE = 0x100, FLAG_RETRY = 0x200 };
-enum { OP_STORE = 0x10000, OP_LOAD, OP_ALU, OP_FAIL, OP_NOP };
+enum { OP_STORE = 0x10000, OP_LOAD, OP_ALU, OP_FAIL, OP_NOP, OP_SAME };
 enum { ALU_ADD, ALU_SUB, ALU_AND, ALU_OR, ALU_SHR, ALU_EQ, ALU_LESS };
 
 struct header {
@@ -60,11 +60,11 @@ static __attribute__((noreturn)) void fail(struct header *header, u32 index, s64
 	quit(EXIT_FAILED);
 }
 
-/* Whether steps may store to and load from there: only behind the records, so that no tape changes itself. */
+/* Whether steps may look at and write to what lies there: only behind the records, so that no tape changes itself. */
 static int inside(struct header *header, u64 address, u64 size)
 {
 	u64 heap = (u64)((struct record *)(header + 1) + header->count);
-	return size <= 8 && address >= heap && address <= BASE + header->size - size;
+	return size <= header->size && address >= heap && address <= BASE + header->size - size;
 }
 
 /* The result of an operation that is not a system call. One that makes no sense is a mistake of the tape's author. */
@@ -73,13 +73,13 @@ static s64 operate(struct header *header, u32 index, u32 op, u64 *arg)
 	u64 a = arg[0], b = arg[1], size = arg[2];
 	switch (op) {
 	case OP_STORE: /* address, value, size */
-		if (!inside(header, a, size))
+		if (size > 8 || !inside(header, a, size))
 			break;
 		for (u64 i = 0; i < size; i++, b >>= 8)
 			((volatile unsigned char *)a)[i] = (unsigned char)b;
 		return 0;
 	case OP_LOAD: /* address, -, size */
-		if (!inside(header, a, size))
+		if (size > 8 || !inside(header, a, size))
 			break;
 		b = 0;
 		while (size--)
@@ -100,6 +100,12 @@ static s64 operate(struct header *header, u32 index, u32 op, u64 *arg)
 		return -(s64)a;
 	case OP_NOP:
 		return 0;
+	case OP_SAME: /* address, address, size */
+		if (!inside(header, a, size) || !inside(header, b, size))
+			break;
+		while (size && ((volatile unsigned char *)a)[size - 1] == ((volatile unsigned char *)b)[size - 1])
+			size--;
+		return size == 0;
 	}
 	fail(header, index, 22);
 }

@@ -1,12 +1,15 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import {
+  chmodSync,
   existsSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
@@ -14,23 +17,27 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { forgetPlan, readPlan, type RememberedPlan, type StoredPlan, writePlan } from "./plan_file.ts";
 
+const hashOf = (number: number) => number.toString(16).padStart(64, "0");
 const PLAN: RememberedPlan = {
-  id: "ab".repeat(32),
-  holes: { whole: [3], short: [] },
+  key: hashOf(1),
+  dataRoot: "/data",
+  runRoot: "/run/user/1000/dugout",
+  holes: [{ value: "id", at: 3, length: 64, pad: 0, quoted: false }],
   errorFd: 4,
   map: { uid: [{ inside: 0, outside: 1000, count: 1 }], gid: [{ inside: 0, outside: 1000, count: 1 }] },
   uid: 0,
   streams: [false, true, true],
   relays: [{ from: 10, to: 11, output: true }],
   hasTerminal: false,
-  rootMode: 0o755,
-  files: [{ name: "hosts", text: "127.0.0.1 héllo\n" }],
-  record: { labels: { "__proto__x": "y" } },
+  image: "héllo",
+  labels: [["__proto__", "y"]],
   signalProxy: true,
   notices: [],
 };
 const STORED: StoredPlan = { plan: PLAN, tape: new Uint8Array([0, 10, 255, 10, 0]) };
-const hashOf = (number: number) => number.toString(16).padStart(64, "0");
+
+/** The same under another key. */
+const storedAs = (number: number): StoredPlan => ({ ...STORED, plan: { ...PLAN, key: hashOf(number) } });
 
 function withRoot(work: (root: string) => void): void {
   const root = mkdtempSync(join(tmpdir(), "dugout-plans-"));
@@ -44,7 +51,7 @@ function withRoot(work: (root: string) => void): void {
 test("a plan is read as it was written, for its user alone", () => {
   withRoot((root) => {
     assert.equal(readPlan(root, hashOf(1)), undefined);
-    writePlan(root, hashOf(1), STORED);
+    writePlan(root, STORED);
     const { plan, tape } = readPlan(root, hashOf(1))!;
     assert.deepEqual(plan, PLAN);
     assert.deepEqual([...tape], [...STORED.tape]);
@@ -58,7 +65,7 @@ test("a plan is read as it was written, for its user alone", () => {
 
 test("a plan with any byte changed, cut short or too long is none", () => {
   withRoot((root) => {
-    writePlan(root, hashOf(1), STORED);
+    writePlan(root, STORED);
     const file = join(root, "plans", hashOf(1));
     const whole = readFileSync(file);
     for (let at = 0; at < whole.length; at += at < 70 || at > whole.length - 10 ? 1 : 17) {
@@ -79,10 +86,10 @@ test("a plan with any byte changed, cut short or too long is none", () => {
 
 test("a plan that is too large is not kept, and the oldest give way", () => {
   withRoot((root) => {
-    writePlan(root, hashOf(99), { plan: PLAN, tape: new Uint8Array(1 << 20) });
+    writePlan(root, { plan: PLAN, tape: new Uint8Array(1 << 20) });
     assert.equal(existsSync(join(root, "plans")), false);
     for (let number = 0; number < 70; number++) {
-      writePlan(root, hashOf(number), STORED);
+      writePlan(root, storedAs(number));
       utimesSync(join(root, "plans", hashOf(number)), 1000 + number, 1000 + number);
     }
     const left = readdirSync(join(root, "plans")).sort();
@@ -92,11 +99,27 @@ test("a plan that is too large is not kept, and the oldest give way", () => {
 
 test("what a killed process left of its writing is removed by a later one", () => {
   withRoot((root) => {
-    writePlan(root, hashOf(1), STORED);
+    writePlan(root, STORED);
     const [old, young] = [`${hashOf(2)}.1.new`, `${hashOf(3)}.2.new`];
     for (const name of [old, young]) writeFileSync(join(root, "plans", name), "half");
     utimesSync(join(root, "plans", old), 1000, 1000);
-    writePlan(root, hashOf(4), STORED);
+    writePlan(root, storedAs(4));
     assert.deepEqual(readdirSync(join(root, "plans")).sort(), [hashOf(1), young, hashOf(4)].sort());
+  });
+});
+
+test("A-088 a plan that others may read, that is a link, or that has another name is none", () => {
+  withRoot((root) => {
+    writePlan(root, STORED);
+    const file = join(root, "plans", hashOf(1));
+    renameSync(file, join(root, "plans", hashOf(2)));
+    assert.equal(readPlan(root, hashOf(2)), undefined);
+    symlinkSync(join(root, "plans", hashOf(2)), file);
+    assert.equal(readPlan(root, hashOf(1)), undefined);
+    rmSync(file);
+    renameSync(join(root, "plans", hashOf(2)), file);
+    assert.notEqual(readPlan(root, hashOf(1)), undefined);
+    chmodSync(file, 0o644);
+    assert.equal(readPlan(root, hashOf(1)), undefined);
   });
 });

@@ -5,11 +5,11 @@ import { planContainer } from "#runtime/container.ts";
 import type { ContainerSetup } from "#runtime/setup.ts";
 import { encodeTape } from "#tape/encode.ts";
 import { HOST_ARCH } from "#linux/arch.ts";
-import { containerDirectory } from "./container_directory.ts";
-import type { ContainerId } from "./container_id.ts";
-import { fillHoles } from "./plan_holes.ts";
-import type { Prepared, RootSource } from "./prepare.ts";
-import { describePlan, isRememberable, type PlannedRun } from "./remember_plan.ts";
+import { containerDirectory } from "../container_directory.ts";
+import type { ContainerId } from "../container_id.ts";
+import { fillHoles } from "./holes.ts";
+import type { Prepared, RootSource } from "../prepare.ts";
+import { describePlan, isRememberable, type PlannedRun } from "./remember.ts";
 
 const [FIRST, SECOND] = ["a1".repeat(32), "b2".repeat(32)] as [ContainerId, ContainerId];
 
@@ -61,24 +61,45 @@ function prepareFor(id: ContainerId): Prepared {
 
 function runOf(id: ContainerId): PlannedRun {
   return {
-    id,
+    key: "00".repeat(32),
+    ground: { facts: [], isSettled: true },
+    directory: containerDirectory("/data", "/run", id),
     request: newRunRequest("image"),
     options: newRunOptions(),
     rootMode: 0o755,
     streams: [false, true, true],
     relays: [],
     hasTerminal: false,
-    record: {},
+    record: { id, name: "given" },
+    labels: new Map([["a", "b"]]),
     notices: [],
     prepared: prepareFor(id),
   };
 }
 
-test("a tape from memory is the tape that would be planned anew, but for the id, which is put in", () => {
-  const { plan, tape } = describePlan(runOf(FIRST));
-  fillHoles(tape, plan.holes, SECOND);
-  assert.deepEqual(tape, encodeTape(prepareFor(SECOND).tape, HOST_ARCH));
-  assert.deepEqual(plan.files, [{ name: "hosts", text: `127.0.1.1\t${FIRST.slice(0, 12)}\n` }]);
+test("a tape from memory is the same for another container, but for what that has of its own", () => {
+  const own = { name: "calm_creek", created: "2026-01-02T03:04:05.678Z", ownerPid: 4711, ownerStartTime: "123" };
+  const fill = (id: ContainerId) => {
+    const { plan, tape } = describePlan({ dataRoot: "/data", runRoot: "/run" }, runOf(id));
+    fillHoles(tape, plan.holes, { ...own, id: SECOND });
+    return new TextDecoder("latin1").decode(tape);
+  };
+  const text = fill(FIRST);
+  assert.equal(text, fill(SECOND));
+  for (const part of [`/data/containers/${SECOND}/upper`, "/data/containers/names/calm_creek\0", '"ownerPid":4711 ']) {
+    assert.ok(text.includes(part), part);
+  }
+  assert.equal(text.includes(FIRST.slice(0, 12)), false);
+});
+
+test("a tape from memory makes the container's files before it, and removes them behind it", () => {
+  const { plan, tape } = describePlan({ dataRoot: "/data", runRoot: "/run" }, runOf(FIRST));
+  assert.deepEqual([plan.image, plan.labels], ["image", [["a", "b"]]]);
+  const text = new TextDecoder("latin1").decode(tape);
+  for (const part of [`/data/containers/${FIRST}/hosts`, `127.0.1.1\t${FIRST.slice(0, 12)}\n`, "/config.json"]) {
+    assert.ok(text.includes(part), part);
+  }
+  assert.ok(tape.length > encodeTape(prepareFor(FIRST).tape, HOST_ARCH).length);
 });
 
 const ROOT: RootSource = {

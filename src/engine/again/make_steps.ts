@@ -1,0 +1,63 @@
+/**
+ * A container's directories and files, made by its tape: what `container_directory.ts` does in JavaScript.
+ *
+ * @module
+ */
+import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_WRONLY } from "#linux/file.ts";
+import { STATE_FD } from "#runtime/setup.ts";
+import { type Step, step } from "#tape/step.ts";
+import type { ContainerDirectory } from "../container_directory.ts";
+
+/** A file of a container's directory. */
+export interface MadeFile {
+  /** Absolute. */
+  readonly path: string;
+  readonly text: string;
+  readonly mode: number;
+}
+
+/** What is made. */
+export interface Making {
+  readonly directory: ContainerDirectory;
+  /** The file that reserves the name. */
+  readonly nameFile: string;
+  /** Mode of the image's root directory. */
+  readonly rootMode: number;
+  /** Seen by the container, or by those who enter it. */
+  readonly files: readonly MadeFile[];
+  /** The container's record: from it on others know of the container. */
+  readonly record: string;
+}
+
+/** Steps that take the name and make the directories and files, in the order in which other commands expect them. */
+export function makeSteps({ directory, nameFile, rootMode, files, record }: Making): Step[] {
+  const { id, path, state, upper, work, merged } = directory;
+  const recordFile = `${path}/config.json`;
+  return [
+    // the caller's umask has no say in the modes (C-061)
+    step("umask", [0], "clear", "umask"),
+    ...writeSteps({ path: nameFile, text: id, mode: 0o600 }, "name"),
+    step("mkdirat", [AT_FDCWD, path, 0o700], "make directory", path),
+    step("mkdirat", [AT_FDCWD, state, 0o700], "make directory", state),
+    step("symlinkat", [path, AT_FDCWD, `${state}/store`], "make link", `${state}/store`),
+    step("openat", [AT_FDCWD, state, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0], "open", state, { id: "state" }),
+    step("dup3", [{ result: "state" }, STATE_FD, O_CLOEXEC], "keep", state),
+    step("close", [{ result: "state" }], "close", state),
+    ...[[upper, rootMode], [work, 0o700], [merged, 0o700]].map(([place, mode]) =>
+      step("mkdirat", [AT_FDCWD, place!, mode!], "make directory", String(place))
+    ),
+    ...files.flatMap((file) => writeSteps(file, file.path)),
+    ...writeSteps({ path: `${recordFile}.new`, text: record, mode: 0o600 }, "record"),
+    step("renameat2", [AT_FDCWD, `${recordFile}.new`, AT_FDCWD, recordFile, 0], "put in place", recordFile),
+  ];
+}
+
+function writeSteps({ path, text, mode }: MadeFile, id: string): Step[] {
+  const bytes = new TextEncoder().encode(text);
+  const flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+  return [
+    step("openat", [AT_FDCWD, path, flags, mode], "make file", path, { id: `made ${id}` }),
+    step("write", [{ result: `made ${id}` }, bytes, bytes.length], "write", path),
+    step("close", [{ result: `made ${id}` }], "close", path),
+  ];
+}

@@ -1,0 +1,110 @@
+/**
+ * Keeping what was planned for the next run of the same command: a tape that does all of it, from looking whether it still
+ * holds to the removal of the container. See `ground.ts` for what may not change until then, and `run_again.ts` for how it is
+ * started.
+ *
+ * @module
+ */
+import { HOST_ARCH } from "#linux/arch.ts";
+import type { RunOptions, RunRequest } from "#docker/run_request.ts";
+import { planContainer, type TapeExtras } from "#runtime/container.ts";
+import { LEFT } from "#runtime/monitor_steps.ts";
+import type { Relay } from "#runtime/setup.ts";
+import { encodeTape } from "#tape/encode.ts";
+import type { ContainerDirectory } from "../container_directory.ts";
+import type { Engine } from "../engine.ts";
+import type { Prepared, RootSource } from "../prepare.ts";
+import { needsOpening } from "../volume_mounts.ts";
+import { ANSWER_BUFFER, factSteps } from "./facts.ts";
+import type { Ground } from "./ground.ts";
+import { findHoles, makeTokens, MOST_NAME_BYTES } from "./holes.ts";
+import { makeSteps, type Making } from "./make_steps.ts";
+import { type StoredPlan, writePlan } from "./plan_file.ts";
+import { NAME_BUFFER, removeSteps, tellRemovedSteps } from "./remove_steps.ts";
+
+/** A container that was started by its plan. */
+export interface PlannedRun {
+  readonly key: string;
+  readonly ground: Ground;
+  readonly directory: ContainerDirectory;
+  readonly request: RunRequest;
+  readonly options: RunOptions;
+  readonly rootMode: number;
+  readonly streams: readonly boolean[];
+  readonly relays: readonly Relay[];
+  readonly hasTerminal: boolean;
+  readonly record: Readonly<Record<string, unknown>>;
+  readonly labels: ReadonlyMap<string, string>;
+  readonly notices: readonly string[];
+  /** Planned so that the tape makes its user namespace itself. */
+  readonly prepared: Prepared;
+}
+
+/**
+ * Whether a run can be remembered: it takes nothing from the machine that the facts do not tell of (mounts, devices, other
+ * containers), its root is mounted by the tape alone, and it goes when it ends.
+ */
+export function isRememberable(request: RunRequest, options: RunOptions, root: RootSource): boolean {
+  const kinds = [request.network, request.pid, request.ipc, request.uts].map(({ kind }) => kind);
+  return options.rm && !options.tty && !options.detach && options.rootfs === undefined && options.pull !== "always" &&
+    options.cidfile === undefined && options.pidfile === undefined && (options.name ?? "").length <= MOST_NAME_BYTES &&
+    request.mounts.length === 0 && request.devices.length === 0 && !needsOpening(request, root.config) &&
+    !kinds.includes("container") && root.rootfs.kind === "overlay";
+}
+
+/** What is kept of a run. */
+export function describePlan(roots: Pick<Engine, "dataRoot" | "runRoot">, run: PlannedRun): StoredPlan {
+  const { directory, options, prepared } = run;
+  const tokens = makeTokens(directory.id);
+  const { created, ownerPid, ownerStartTime } = tokens;
+  const name = options.name ?? tokens.name;
+  const making: Making = {
+    directory,
+    nameFile: `${roots.dataRoot}/containers/names/${name}`,
+    rootMode: run.rootMode,
+    files: prepared.files.map(({ path, text }) => ({ path, text, mode: 0o644 })),
+    record: JSON.stringify({ ...run.record, name, created, ownerPid, ownerStartTime }),
+  };
+  const planned = planContainer(prepared.setup, extrasOf(run.ground, making));
+  const tape = encodeTape(planned, HOST_ARCH);
+  return {
+    tape,
+    plan: {
+      key: run.key,
+      dataRoot: roots.dataRoot,
+      runRoot: roots.runRoot,
+      holes: findHoles(tape, tokens),
+      errorFd: planned.errorFd,
+      map: prepared.setup.map,
+      uid: prepared.user.uid,
+      streams: run.streams,
+      relays: run.relays,
+      hasTerminal: run.hasTerminal,
+      ...(options.name === undefined ? {} : { name: options.name }),
+      image: run.request.image,
+      labels: [...run.labels],
+      signalProxy: options.sigProxy,
+      notices: run.notices,
+    },
+  };
+}
+
+function extrasOf({ facts }: Ground, making: Making): TapeExtras {
+  const removal = removeSteps(making, LEFT);
+  return {
+    before: factSteps(facts),
+    meanwhile: makeSteps(making),
+    atEnd: [...removal.first, ...tellRemovedSteps()],
+    afterEnd: removal.rest,
+    buffers: [ANSWER_BUFFER, NAME_BUFFER],
+  };
+}
+
+/** Keeps the plan of a run. A full disk costs only the memory of it. */
+export function rememberPlan(roots: Pick<Engine, "dataRoot" | "runRoot">, run: PlannedRun): void {
+  try {
+    writePlan(roots.runRoot, describePlan(roots, run));
+  } catch {
+    // planned again the next time
+  }
+}

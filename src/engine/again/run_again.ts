@@ -1,0 +1,195 @@
+/**
+ * Running a container by a remembered plan. The tape does all of it; here its holes are filled, it is started, and its end is
+ * waited for:
+ *
+ *     key → plan → holes filled → player:  facts, name, directories, files, record    (ids are mapped meanwhile)
+ *                                          container
+ *                                          removal, where it left nothing
+ *
+ * It is a way of its own, so that nothing is loaded that plans, nor any of the runtime's own modules: node:fs alone takes a
+ * millisecond. A plan that does not hold any more is forgotten, and the run begins anew, the whole way: its error is the one
+ * that counts.
+ *
+ * @module
+ */
+import { type Fd, tryCall } from "#linux/call.ts";
+import { mapText } from "#linux/idmap.ts";
+import { readStartTime } from "#linux/proc.ts";
+import { exitCodeOf, launchContainer, lostMonitorError, type Running } from "#runtime/launch_container.ts";
+import { type ContainerId, makeContainerId, makeContainerName } from "../container_id.ts";
+import type { EngineOptions } from "../engine.ts";
+import { containerEvent, dieEvent, type EventSubject, foregroundEvents, noteEvents } from "../events.ts";
+import { followRun } from "../follow_run.ts";
+import { holdSignals } from "../foreground.ts";
+import { openStdio, type StdioFds } from "../stdio.ts";
+import { fillHoles, type OwnValues } from "./holes.ts";
+import { type KeyInput, ownProgram, planKey, planPlaces } from "./key.ts";
+import { forgetPlan, readPlan, type RememberedPlan, type StoredPlan } from "./plan_file.ts";
+
+/** A command line that may have been run before. */
+export interface AgainInput {
+  readonly options: EngineOptions;
+  /** What stands behind `run`. */
+  readonly words: readonly string[];
+  /** Gets notices that concern the user, one line each. */
+  readonly warn: (message: string) => void | Promise<void>;
+}
+
+/** A step failed: what was remembered is not so any more. */
+class StalePlanError extends Error {}
+
+/**
+ * Runs a command line as it was run before.
+ * @returns The exit code; undefined where the whole way has to be gone, and nothing is left of this one.
+ */
+export async function runAgain(input: AgainInput): Promise<number | undefined> {
+  const stored = findPlan({ ...input.options, words: input.words });
+  if (stored === undefined) return undefined;
+  const { plan } = stored;
+  const stdio = openStdio(
+    { stdin: streamOf(plan.streams, 0), stdout: streamOf(plan.streams, 1), stderr: streamOf(plan.streams, 2) },
+    plan.uid,
+  );
+  const shape = (relays: StdioFds["relays"], hasTerminal: boolean) => JSON.stringify([relays, hasTerminal]);
+  if (shape(stdio.relays, stdio.hasTerminal) !== shape(plan.relays, plan.hasTerminal)) {
+    stdio.close();
+    return undefined;
+  }
+  for (const notice of plan.notices) await input.warn(notice);
+
+  const startedMs = Date.now();
+  const own: OwnValues = {
+    id: makeContainerId(),
+    name: plan.name ?? makeContainerName(),
+    created: new Date(startedMs).toISOString(),
+    ownerPid: process.pid,
+    ownerStartTime: readStartTime(process.pid) ?? "",
+  };
+  const signals = plan.signalProxy ? holdSignals() : undefined;
+  let running: Running;
+  try {
+    fillHoles(stored.tape, plan.holes, own);
+    running = start(stored, stdio);
+  } catch (error) {
+    signals?.release();
+    stdio.close();
+    await discard(plan, own, input.options);
+    if (!(error instanceof StalePlanError)) throw error;
+    forgetPlan(plan.runRoot, plan.key);
+    return undefined;
+  }
+  const subject = { id: own.id, name: own.name, image: plan.image, labels: new Map(plan.labels) };
+  return await follow(input, plan, { own, running, signals, startedMs, subject });
+}
+
+/** A container that runs. */
+interface Started {
+  readonly own: OwnValues;
+  readonly running: Running;
+  readonly signals: ReturnType<typeof holdSignals> | undefined;
+  readonly startedMs: number;
+  readonly subject: EventSubject;
+}
+
+/** Follows it to its end, and sees to it that it is gone. Of one that is over in a moment nobody needs to know where it ran. */
+async function follow({ options }: AgainInput, plan: RememberedPlan, started: Started): Promise<number> {
+  const { own, running, signals, startedMs, subject } = started;
+  const begin = foregroundEvents(subject, startedMs);
+  let stayed: Promise<void> | undefined;
+  const word = await followRun(
+    running,
+    `${plan.runRoot}/containers/${own.id}`,
+    signals,
+    () => openEngine(options),
+    () => {
+      noteEvents(plan, begin);
+      stayed = tellWhere(plan, started);
+    },
+  );
+  await stayed;
+
+  const { status, removed } = readWord(word);
+  const isOurs = removed ? await removeState(plan, own.id, stayed !== undefined) : await discard(plan, own, options);
+  const exitCode = status === undefined ? undefined : exitCodeOf(status);
+  const end = isOurs
+    ? [dieEvent(subject, { exitCode, startedMs }, Date.now()), containerEvent(subject, "destroy")]
+    : [];
+  noteEvents(plan, stayed === undefined ? [...begin, ...end] : end);
+  if (exitCode === undefined) throw lostMonitorError("while it ran");
+  return exitCode;
+}
+
+/** What the monitor told: the wait status, and whether the container is removed. */
+function readWord(word: number | undefined): { status: number | undefined; removed: boolean } {
+  if (word === undefined) return { status: undefined, removed: false };
+  return { status: word & 0xffff, removed: (word & REMOVED_FLAG) !== 0 };
+}
+
+/** As in `remove_steps.ts`, which is not loaded for it. */
+const REMOVED_FLAG = 1 << 24;
+
+/** The plan of a command line. */
+function findPlan(input: KeyInput): StoredPlan | undefined {
+  const program = ownProgram();
+  if (program === undefined) return undefined;
+  try {
+    const key = planKey(input, program);
+    for (const place of planPlaces(input)) {
+      const stored = readPlan(place, key);
+      if (stored !== undefined) return stored;
+    }
+  } catch {
+    // the whole way will tell what is wrong
+  }
+  return undefined;
+}
+
+function streamOf(streams: readonly boolean[], fd: number): Fd | undefined {
+  return streams[fd] === true ? fd as Fd : undefined;
+}
+
+/** Starts the tape. @throws {StalePlanError} When a step of it failed. */
+function start({ plan, tape }: StoredPlan, stdio: StdioFds): Running {
+  return launchContainer({
+    tape: { bytes: tape, errorFd: plan.errorFd },
+    map: plan.map,
+    describeFailure: ({ index }) => new StalePlanError(`step ${index} of a remembered plan failed`),
+  }, { stdio: stdio.stdio, others: stdio.relayFds, state: undefined, release: () => stdio.close() });
+}
+
+/** Writes down where it runs, for other commands. */
+async function tellWhere(plan: RememberedPlan, { own, running, startedMs }: Started): Promise<void> {
+  const { readBootId, writeState } = await import("../state.ts");
+  writeState(plan, {
+    id: own.id as ContainerId,
+    name: own.name,
+    pid: running.pid,
+    monitor: running.monitor,
+    startTime: readStartTime(running.pid) ?? "",
+    bootId: readBootId(),
+    map: mapText(plan.map.uid),
+    startedMs,
+  });
+}
+
+/** Removes what {@linkcode tellWhere} may have written while the tape removed all else. */
+async function removeState(plan: RememberedPlan, id: string, wasWritten: boolean): Promise<true> {
+  if (wasWritten) (await import("../container_directory.ts")).removeStateDirectory(plan.runRoot, id);
+  return true;
+}
+
+/** Removes all that the container has on disk, as `remove.ts` does. @returns Whether it was there. */
+async function discard(plan: RememberedPlan, { id, name }: OwnValues, options: EngineOptions): Promise<boolean> {
+  const [directories, { discardContainer }] = await Promise.all([
+    import("../container_directory.ts"),
+    import("../remove.ts"),
+  ]);
+  const directory = directories.containerDirectory(plan.dataRoot, plan.runRoot, id as ContainerId);
+  const wasThere = await discardContainer(await openEngine(options), directory);
+  directories.releaseName(plan.dataRoot, name, id);
+  return wasThere;
+}
+
+async function openEngine(options: EngineOptions) {
+  return (await import("../engine.ts")).openEngine(options);
+}
