@@ -59,7 +59,9 @@ export function makeMapPipes(map: IdMap): MapPipes {
       } finally {
         programs.wait();
       }
-      writeAll(go.write, allocate(1));
+      const byte = allocate(1);
+      // where nobody reads it, the tape has failed meanwhile, and its own failure says how
+      tryCall("write", go.write, addressOf(byte), 1);
     },
     close() {
       open.forEach(close);

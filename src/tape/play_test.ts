@@ -106,6 +106,24 @@ test("a loop counts", () => {
   assert.equal(playAndRead(tape), "xxxxx");
 });
 
+test("memory is compared, and where it differs the tape goes another way", () => {
+  const compareWith = (text: string, size: number): string =>
+    playAndRead(makeTape([
+      operate("same", [{ buffer: "text" }, new TextEncoder().encode(text), size], "compare", {
+        jump: { when: "zero", to: "other" },
+      }),
+      step("write", [5, "same", 4], "write to", "the pipe", { jump: { when: "nonzero", to: "end" } }),
+      mark("other", "other"),
+      step("write", [5, "other", 5], "write to", "the pipe"),
+      mark("end", "end"),
+    ], { text: { sizeBytes: 100, bytes: new TextEncoder().encode("compared") } }));
+  assert.equal(compareWith("compared", 8), "same");
+  assert.equal(compareWith("comparez", 8), "other");
+  assert.equal(compareWith("comparez", 7), "same");
+  assert.equal(compareWith("Compared", 8), "other");
+  assert.equal(compareWith("anything", 0), "same");
+});
+
 test("a store outside of the tape's memory is refused", () => {
   const tape = makeTape([operate("store", [0x1000, 1, 8], "store outside")]);
   assert.throws(() => playTape(tape), /store outside.*EINVAL/);

@@ -149,6 +149,17 @@ test("A-036 stores and loads reach the heap and nothing else: no header, no reco
   }
 });
 
+test("A-036 memory is compared within the tape alone", () => {
+  const same = (address: bigint | { buffer: string }, other: bigint | { buffer: string }, size: number) =>
+    play(encode(operate("same", [address, other, size], "compare"), mark("b", "")).bytes);
+  const heap = BigInt(BASE + HEADER.SIZE + 2 * RECORD.SIZE);
+  assert.equal(same(heap, heap, 8).exitCode, 0);
+  for (const [address, size] of [[heap - 1n, 8], [0n, 8], [1n << 63n, 8], [heap, 0xffffffff]] as const) {
+    assert.deepEqual(same(address, heap, size).failure, { index: 0, errno: 22 });
+    assert.deepEqual(same(heap, address, size).failure, { index: 0, errno: 22 });
+  }
+});
+
 test("A-036 operations that do not exist are failures, also where errors are ignored", () => {
   for (const nr of [FIRST_OPERATION + OPERATIONS.length, 0x40000000 | 39, 0xffffffff]) {
     const { bytes, view } = encode(step("getpid", [], "ask", "", { ignore: true }));

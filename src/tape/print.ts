@@ -72,7 +72,7 @@ export interface StepDescription {
   readonly label: string;
   readonly object?: string;
   readonly id?: string;
-  /** The system call, or an operation of the player's own: store, load, alu, fail, nop. */
+  /** The system call, or an operation of the player's own: store, load, alu, fail, nop, same. */
   readonly call: string;
   /** As {@linkcode printTape} prints them. */
   readonly arguments: readonly string[];
@@ -152,6 +152,10 @@ function printCall(step: Step, context: PrintContext): string {
       return `${printPlaceOf(step.args[0], step.args[2], context)}`;
     case "store":
       return `${printPlaceOf(step.args[0], step.args[2], context)} = ${printPlainArg(step.args[1], context)}`;
+    case "same":
+      return `${printPlaceOf(step.args[0], step.args[2], context)} is the same as at ${
+        printPlainArg(step.args[1], context)
+      }`;
     default:
       return `${escapeControls(step.call)}(${printArgs(step, kindsOfStep(step), context).join(", ")})`;
   }

@@ -12,7 +12,7 @@
  *
  * @module
  */
-import { type Fd, tryCall } from "#linux/call.ts";
+import type { Fd } from "#linux/call.ts";
 import { mapText } from "#linux/idmap.ts";
 import { readStartTime } from "#linux/proc.ts";
 import { exitCodeOf, launchContainer, lostMonitorError, type Running } from "#runtime/launch_container.ts";
@@ -180,14 +180,13 @@ async function removeState(plan: RememberedPlan, id: string, wasWritten: boolean
 
 /** Removes all that the container has on disk, as `remove.ts` does. @returns Whether it was there. */
 async function discard(plan: RememberedPlan, { id, name }: OwnValues, options: EngineOptions): Promise<boolean> {
-  const [directories, { discardContainer }] = await Promise.all([
-    import("../container_directory.ts"),
-    import("../remove.ts"),
-  ]);
+  const directories = await import("../container_directory.ts");
   const directory = directories.containerDirectory(plan.dataRoot, plan.runRoot, id as ContainerId);
-  const wasThere = await discardContainer(await openEngine(options), directory);
+  const gone = directories.gonePath(directory);
+  const result = directories.removeContainerDirectory(directory, gone);
+  if (result === "left") await (await import("../remove.ts")).removeGone(await openEngine(options), gone);
   directories.releaseName(plan.dataRoot, name, id);
-  return wasThere;
+  return result !== "was gone";
 }
 
 async function openEngine(options: EngineOptions) {
