@@ -44,7 +44,9 @@ export function removeSteps({ directory, nameFile, files }: Making, left: string
   const rmdir = (folder: string) =>
     step("unlinkat", [AT_FDCWD, folder, AT_REMOVEDIR], "remove", folder, { ignore: true });
   const etc = { result: "upper etc" };
-  const closed = ["work", "work/incompat", "work/incompat/volatile"];
+  // made by overlayfs, with mode 0
+  const work = `${directory.work}/work`;
+  const closed = [work, `${work}/incompat`, `${work}/incompat/volatile`];
   return {
     first: [
       step("openat", [AT_FDCWD, upper, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0], "open", upper, {
@@ -83,14 +85,11 @@ export function removeSteps({ directory, nameFile, files }: Making, left: string
     ],
     rest: [
       ...files.map((file) => unlink(file.path)),
-      // overlayfs makes them with mode 0
-      ...closed.map((name) =>
-        step("fchmodat", [AT_FDCWD, `${path}/work/${name}`, 0o700], "open", name, { ignore: true })
-      ),
-      unlink(`${path}/work/work/incompat/volatile/dirty`),
-      ...closed.toReversed().map((name) => rmdir(`${path}/work/${name}`)),
-      rmdir(`${path}/work`),
-      rmdir(`${path}/merged`),
+      ...closed.map((folder) => step("fchmodat", [AT_FDCWD, folder, 0o700], "open", folder, { ignore: true })),
+      unlink(`${work}/incompat/volatile/dirty`),
+      ...closed.toReversed().map(rmdir),
+      rmdir(directory.work),
+      rmdir(directory.merged),
       rmdir(path),
       unlink(`${state}/store`),
       rmdir(state),
