@@ -40,15 +40,17 @@ import {
   setMtime,
   setOwner,
 } from "#linux/tree.ts";
-import { getXattr, listXattrs, setXattr } from "#linux/xattr.ts";
+import { getXattr, setXattr } from "#linux/xattr.ts";
 import type { ByteString } from "#tar/bytes.ts";
+import type { TarEntry } from "#tar/entry.ts";
 import { RESOLVE_STRICT } from "./directory_cache.ts";
 import { removeTree } from "./remove_tree.ts";
 import { treeError } from "./tree_error.ts";
+import { readXattrs } from "./tree_xattrs.ts";
 import { OPAQUE_XATTR } from "./whiteout.ts";
 
 /** Of a directory: set when everything in it is there. */
-type Visited = { readonly path: string; readonly stat: FileStat; readonly xattrs: [string, Uint8Array][] };
+type Visited = { readonly path: string; readonly stat: FileStat; readonly xattrs: TarEntry["xattrs"] };
 
 const COPY_BYTES = 1 << 30;
 
@@ -193,26 +195,13 @@ function copyByHand(target: Fd, source: Fd, path: string, place: string): void {
   }
 }
 
-function describeDirectory(fd: Fd, path: string): { stat: FileStat; xattrs: [string, Uint8Array][] } {
+function describeDirectory(fd: Fd, path: string): { stat: FileStat; xattrs: TarEntry["xattrs"] } {
   const stat = statName(fd, "");
   if (typeof stat === "number") throw treeError("stat", path, -stat);
   return { stat, xattrs: readXattrs(fd) };
 }
 
-/** The attributes that have a meaning to the container; overlayfs' own have none here. */
-function readXattrs(fd: Fd): [string, Uint8Array][] {
-  const names = listXattrs(fd);
-  if (typeof names === "number") return [];
-  const found: [string, Uint8Array][] = [];
-  for (const name of names) {
-    if (name.startsWith("user.overlay.") || name === "security.selinux" || name.startsWith("trusted.")) continue;
-    const value = getXattr(fd, name);
-    if (typeof value !== "number") found.push([name, value]);
-  }
-  return found;
-}
-
-function describe(fd: Fd, stat: FileStat, xattrs: [string, Uint8Array][], path: string): void {
+function describe(fd: Fd, stat: FileStat, xattrs: TarEntry["xattrs"], path: string): void {
   describeOwner(fd, "", stat);
   for (const [name, value] of xattrs) if (!name.startsWith("system.")) setXattr(fd, name, value);
   const result = setMode(fd, stat.mode & 0o7777);

@@ -58,6 +58,7 @@ import { cleanPath } from "#tar/name.ts";
 import type { TarSink } from "#tar/reader.ts";
 import { treeError } from "./tree_error.ts";
 import { openPath, type PathRoot } from "./tree_path.ts";
+import { placeXattr } from "./xattr_place.ts";
 
 /** How entries become files. */
 export interface ExtractOptions {
@@ -148,10 +149,7 @@ export class ExtractTree implements TarSink {
     if (file === undefined) return;
     const { fd, path, entry, isNamed } = file;
     if (entry.sparse !== undefined) this.#expect(setSize(fd, entry.sizeBytes), "ftruncate", path);
-    this.#setOwner(fd, "", entry, path);
-    this.#setXattrs(fd, entry, path);
-    this.#expect(setMode(fd, this.#modeOf(entry)), "fchmod", path);
-    this.#expect(setMtime(fd, "", entry.mtimeSeconds, entry.mtimeNanoseconds), "utimensat", path);
+    this.#describe(fd, entry, path);
     if (!isNamed) this.#make(path, entry, "link", (dir, name) => nameFile(fd, dir, name));
     this.#file = undefined;
     close(fd);
@@ -300,13 +298,19 @@ export class ExtractTree implements TarSink {
     try {
       const stat = statName(fd as Fd, "");
       if (typeof stat === "number" || stat.key !== key) return;
-      this.#setOwner(fd as Fd, "", entry, path);
-      this.#setXattrs(fd as Fd, entry, path);
-      this.#expect(setMode(fd as Fd, this.#modeOf(entry)), "fchmod", path);
-      this.#expect(setMtime(fd as Fd, "", entry.mtimeSeconds, entry.mtimeNanoseconds), "utimensat", path);
+      this.#describe(fd as Fd, entry, path);
     } finally {
       close(fd as Fd);
     }
+  }
+
+  /** Owner, attributes, mode, ACLs, time: in this order, since each may undo the one behind it. */
+  #describe(fd: Fd, entry: TarEntry, path: ByteString): void {
+    this.#setOwner(fd, "", entry, path);
+    this.#setXattrs(fd, entry, path, false);
+    this.#expect(setMode(fd, this.#modeOf(entry)), "fchmod", path);
+    this.#setXattrs(fd, entry, path, true);
+    this.#expect(setMtime(fd, "", entry.mtimeSeconds, entry.mtimeNanoseconds), "utimensat", path);
   }
 
   /** A symlink or a fifo, which cannot be opened. */
@@ -325,8 +329,10 @@ export class ExtractTree implements TarSink {
     setOwner(dir, name, 0, 0);
   }
 
-  #setXattrs(fd: Fd, entry: TarEntry, path: ByteString): void {
+  #setXattrs(fd: Fd, entry: TarEntry, path: ByteString, isAcls: boolean): void {
     for (const [name, value] of entry.xattrs) {
+      if (name.startsWith("system.") !== isAcls) continue;
+      if (placeXattr(name, entry.kind, "mapped") === "record") continue;
       if (!name.startsWith("user.") && (this.#options.isInert || this.#options.owners === "own")) continue;
       if (setXattr(fd, name, value) < 0) {
         this.warnings.add(`the attribute ${quote(name)} of ${quote(path)} cannot be had here`);
