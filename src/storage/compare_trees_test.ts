@@ -83,16 +83,13 @@ test("a whiteout of what no layer has is no change, nor is one of what another o
 });
 
 test("an opaque directory hides what is below: what is not there again is gone", () => {
-  assert.deepEqual(
-    compare(["=d/", "d/sub/two"], [["d/one", "d/sub/two", "d/sub/three"]]),
-    [
-      "D d/one (d)",
-      "D d/sub/three (d)",
-      "C d/sub/two",
-    ].flatMap((line) =>
-      line === "D d/one (d)" ? ["C d", line] : line === "D d/sub/three (d)" ? ["C d/sub", line] : [line]
-    ),
-  );
+  assert.deepEqual(compare(["=d/", "d/sub/two"], [["d/one", "d/sub/two", "d/sub/three"]]), [
+    "C d",
+    "D d/one (d)",
+    "C d/sub",
+    "D d/sub/three (d)",
+    "C d/sub/two",
+  ]);
 });
 
 test("a new directory that is marked opaque is new, and no more", () => {
