@@ -1,4 +1,5 @@
 import { DAEMON_OPTIONS, GLOBAL_OPTIONS, LOG_LEVELS } from "./declare/global.ts";
+import type { CommandDeclaration } from "./declare/types.ts";
 import type { GlobalOptions, Invocation } from "./invocation.ts";
 import { hasSwitch, textOption } from "./options.ts";
 import { printOut } from "./output.ts";
@@ -6,8 +7,8 @@ import { type Scanned, scanOptions } from "./scan.ts";
 import { VERSION } from "./version.ts";
 
 /**
- * Runs one command line to its end. `--version` and `run` go straight to what they need; help, and what is no command, goes by
- * commander.
+ * Runs one command line to its end. `--version`, `run` and `exec` go straight to what they need; help, and what is no command,
+ * goes by commander.
  * @param argv Without the program's name.
  * @returns The exit code; errors have been reported.
  */
@@ -30,9 +31,10 @@ export async function runCli(argv: readonly string[]): Promise<number> {
       const exitCode = await runAgain(rest, global);
       if (exitCode !== undefined) return exitCode;
     }
-    const invocation = word === "run" && !scanned.wantsHelp
-      ? await scanRun(rest, global)
-      : await findDirectly(scanned, global) ?? await (await import("./commander.ts")).dispatch(scanned, global);
+    const declaration = scanned.wantsHelp ? undefined : SHORT_WAYS.get(word ?? "");
+    const invocation = declaration === undefined
+      ? await findDirectly(scanned, global) ?? await (await import("./commander.ts")).dispatch(scanned, global)
+      : await scanAlone(await declaration(), rest, global);
     if (invocation === undefined) return 0; // it was help
     rules.failureExitCode = invocation.command.failureExitCode;
     const { findCommand } = await import("./handlers.ts");
@@ -49,11 +51,21 @@ async function runAgain(words: readonly string[], global: GlobalOptions): Promis
   return await again.runAgain({ options: global, words, warn });
 }
 
-/** `run` without commander: its declaration, and the scanner that all commands share. */
-async function scanRun(argv: readonly string[], global: GlobalOptions): Promise<Invocation | undefined> {
-  const [{ RUN }, { readInvocation }] = await Promise.all([import("./declare/run.ts"), import("./read_invocation.ts")]);
-  const invocation = readInvocation(RUN, "run", argv, global);
-  if (invocation === "help") await (await import("./commander.ts")).printHelp(RUN, "run");
+/** Commands whose start counts: they are read without the declarations of all others. */
+const SHORT_WAYS: ReadonlyMap<string, () => Promise<CommandDeclaration>> = new Map([
+  ["exec", async () => (await import("./declare/exec.ts")).EXEC],
+  ["run", async () => (await import("./declare/run.ts")).RUN],
+]);
+
+/** Such a command: its declaration, and the scanner that all commands share. */
+async function scanAlone(
+  command: CommandDeclaration,
+  argv: readonly string[],
+  global: GlobalOptions,
+): Promise<Invocation | undefined> {
+  const name = command.names[0] ?? "";
+  const invocation = (await import("./read_invocation.ts")).readInvocation(command, name, argv, global);
+  if (invocation === "help") await (await import("./commander.ts")).printHelp(command, name);
   return invocation === "help" ? undefined : invocation;
 }
 

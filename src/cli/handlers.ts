@@ -17,6 +17,7 @@ const LOADERS: ReadonlyMap<string, () => Promise<CommandFunction>> = new Map<str
   ["container prune", async () => (await import("./commands/containers.ts")).runPruneContainers],
   ["events", async () => (await import("./commands/events.ts")).runEvents],
   ["create", async () => (await import("./commands/life.ts")).runCreate],
+  ["exec", async () => (await import("./commands/exec.ts")).runExec],
   ["history", async () => (await import("./commands/history.ts")).runHistory],
   ["image exists", async () => (await import("./commands/inspect.ts")).runImageExists],
   ["image inspect", async () => (await import("./commands/inspect.ts")).runImageInspect],

@@ -5,6 +5,8 @@ import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
 import type { RunRequest } from "#docker/run_request.ts";
 import type { Engine } from "./engine.ts";
+import { openProcess } from "./exec_target.ts";
+import { readSpecFile } from "./spec_file.ts";
 import { findRunning } from "./state.ts";
 
 /**
@@ -43,8 +45,10 @@ export function joinNamespaces(engine: Engine, request: RunRequest, map: IdMap):
       );
     }
     owner = state.id;
-    joined.set("user", `/proc/${state.pid}/ns/user`);
-    joined.set(type, `/proc/${state.pid}/ns/${type === "network" ? "net" : type}`);
+    const hasReaper = readSpecFile(engine.dataRoot, state.id)?.init ?? false;
+    const pid = openProcess(state.pid, hasReaper) ?? state.pid;
+    joined.set("user", `/proc/${pid}/ns/user`);
+    joined.set(type, `/proc/${pid}/ns/${type === "network" ? "net" : type}`);
   }
   return joined;
 }

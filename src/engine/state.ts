@@ -45,7 +45,7 @@ export function writeState(engine: Pick<Engine, "runRoot">, state: ContainerStat
 }
 
 /** Reads a container's state; undefined where there is none that can be believed. */
-export function readState(engine: Engine, id: string): ContainerState | undefined {
+export function readState(engine: Pick<Engine, "runRoot">, id: string): ContainerState | undefined {
   try {
     const state = readStateText(engine, id);
     if (state === undefined) return undefined;

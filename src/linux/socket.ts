@@ -1,5 +1,5 @@
 /**
- * Sockets: constants of socket(2), sendmsg(2) and cmsg(3). Both architectures have
+ * Sockets: constants of socket(2), sendmsg(2) and cmsg(3), and descriptors that come over one. Both architectures have
  * the same numbers (asm-generic/socket.h, linux/socket.h).
  *
  * @module
@@ -55,4 +55,31 @@ export function makeSocketPair(): [Fd, Fd] {
   expectResult(tryCall("socketpair", AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, addressOf(pair)), "socketpair", "");
   const view = new DataView(pair.buffer);
   return [view.getInt32(0, true) as Fd, view.getInt32(4, true) as Fd];
+}
+
+/** A control message with one descriptor. */
+const CMSG_FD_SIZE = CMSGHDR.SIZE + 8;
+
+/**
+ * Receives one descriptor that came with one byte over a unix socket (SCM_RIGHTS). Waits for it.
+ * @returns The descriptor, close-on-exec, or undefined when the other end closed without sending one.
+ */
+export function receiveFd(socket: Fd): Fd | undefined {
+  const byte = allocate(1);
+  const iov = allocate(16);
+  const control = allocate(CMSG_FD_SIZE);
+  const message = allocate(MSGHDR.SIZE);
+  const words = new DataView(message.buffer);
+  const iovWords = new DataView(iov.buffer);
+  iovWords.setBigUint64(0, BigInt(addressOf(byte)), true);
+  iovWords.setBigUint64(8, 1n, true);
+  words.setBigUint64(MSGHDR.iov, BigInt(addressOf(iov)), true);
+  words.setBigUint64(MSGHDR.iovCount, 1n, true);
+  words.setBigUint64(MSGHDR.control, BigInt(addressOf(control)), true);
+  words.setBigUint64(MSGHDR.controlLength, BigInt(CMSG_FD_SIZE), true);
+  let result: number;
+  do result = tryCall("recvmsg", socket, addressOf(message), MSG_CMSG_CLOEXEC); while (result === -4);
+  expectResult(result, "recvmsg", "unix socket");
+  if (result === 0 || words.getBigUint64(MSGHDR.controlLength, true) < 20n) return undefined;
+  return new DataView(control.buffer).getInt32(CMSGHDR.SIZE, true) as Fd;
 }

@@ -4,6 +4,9 @@ import { expectResult, type Fd, tryCall } from "./call.ts";
 /** `struct statfs` on 64-bit Linux (statfs(2)): eight bytes each. */
 export const STATFS = { type: 0, blockSize: 8, blocks: 16, free: 24, available: 32, flags: 80, SIZE: 120 } as const;
 
+/** Its magic number: linux/magic.h. */
+export const DEVPTS_SUPER_MAGIC = 0x1cd1;
+
 /** ST_* flags of a mount, which have the values of MS_*. */
 export const ST_RDONLY = 1;
 export const ST_NOSUID = 2;

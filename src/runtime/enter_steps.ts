@@ -38,8 +38,16 @@ function capabilityBits(names: readonly string[] | undefined): bigint {
   }, 0n);
 }
 
+/** What a process of a container takes on, be it the first or another one. */
+export type ProcessSetup =
+  & Pick<
+    ContainerSetup,
+    "filter" | "filterHidesKeys" | "host" | "init" | "keepGroups" | "map" | "spec"
+  >
+  & { readonly stdio: { readonly kind: ContainerSetup["stdio"]["kind"] } };
+
 /** From the new root to the program. */
-export function processSteps(setup: ContainerSetup, process: ProcessSpec): Step[] {
+export function processSteps(setup: ProcessSetup, process: ProcessSpec): Step[] {
   const { host, spec } = setup;
   const known = (1n << BigInt(host.lastCapability + 1)) - 1n;
   const sets = process.capabilities ?? {};
@@ -88,7 +96,7 @@ export function processSteps(setup: ContainerSetup, process: ProcessSpec): Step[
 }
 
 /** Process 1 becomes the reaper, restricted as the program is; the program is its child and leads its session. */
-function initSteps(setup: ContainerSetup): Step[] {
+function initSteps(setup: ProcessSetup): Step[] {
   return [
     ...reaperSteps("program child"),
     place("program child", "the program"),

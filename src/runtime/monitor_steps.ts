@@ -67,7 +67,7 @@ export const LEFT = "left";
 /** The size of the buffer `relay`. */
 export const RELAY_BYTES = 65536;
 
-/** The error pipe, which has a low number, goes last, so that failures can be told. */
+/** Closes all descriptors but those. The error pipe, which has a low number, goes last, so that failures can be told. */
 export function closeAllBut(keep: readonly number[]): Step[] {
   const steps: Step[] = [];
   let from = 0;

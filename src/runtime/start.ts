@@ -23,13 +23,15 @@ export function startContainer(setup: ContainerSetup, tape: Tape, fds: StartFds)
   return launchContainer({
     tape: { bytes: encodeTape(tape, HOST_ARCH), errorFd: tape.errorFd },
     map: joinedUserNamespace(setup) === undefined ? setup.map : undefined,
-    describeFailure: (failure) => startError(failureError(tape, failure), tape.steps[failure.index]?.id),
+    describeFailure(failure) {
+      const error = failureError(tape, failure);
+      return tape.steps[failure.index]?.id === EXEC ? programError(error) : error;
+    },
   }, fds);
 }
 
 /** A program that cannot be executed has Docker's exit codes: 127 not found, 126 not executable. */
-function startError(error: OsError, id: string | undefined): Error {
-  if (id !== EXEC) return error;
+export function programError(error: OsError): DugoutError {
   const notFound = error.code === "ENOENT" || error.code === "ENOTDIR";
   return new DugoutError(notFound ? "COMMAND_NOT_FOUND" : "COMMAND_NOT_EXECUTABLE", error.message, {
     exitCode: notFound ? 127 : 126,

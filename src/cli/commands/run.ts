@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { readRun, type RunContext, type RunRead } from "#docker/read_run.ts";
 import { openEngine } from "#engine/engine.ts";
@@ -7,19 +6,15 @@ import { keepsOutput } from "#engine/keeps_output.ts";
 import type { StayEnd } from "#engine/stay_with_container.ts";
 import { explainRun, runContainer, type RunInput } from "#engine/run.ts";
 import type { Fd } from "#linux/call.ts";
-import { DugoutError } from "#oci/error.ts";
-import { quote } from "#oci/text.ts";
 import { warn } from "../context.ts";
 import type { Invocation } from "../invocation.ts";
 import { hasSwitch, textOption } from "../options.ts";
 import { printError, printOut } from "../output.ts";
+import { readSmallFile } from "../small_file.ts";
 import { usageError } from "../usage_error.ts";
 
 /** As a program that SIGPIPE ends. */
 const EXIT_UNREAD = 141;
-
-/** Files that flags name (`--env-file`, a seccomp profile) are small. */
-const MAX_FILE_BYTES = 4 * 1024 * 1024;
 
 /** `dugout run` @returns The container's exit code. */
 export async function runRun(invocation: Invocation): Promise<number> {
@@ -95,23 +90,6 @@ export function createRunContext(): RunContext & { isUsed: () => boolean } {
     ),
     readFile: noting(readSmallFile),
   };
-}
-
-function readSmallFile(path: string): Uint8Array {
-  let bytes: Uint8Array;
-  try {
-    bytes = readFileSync(path);
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? "unknown";
-    throw new DugoutError("FILE_UNREADABLE", `Cannot read the file ${quote(path)}: ${code}`, { cause: error });
-  }
-  if (bytes.length > MAX_FILE_BYTES) {
-    throw new DugoutError(
-      "FILE_TOO_LARGE",
-      `Cannot use the file ${quote(path)}: it has more than ${MAX_FILE_BYTES} bytes`,
-    );
-  }
-  return bytes;
 }
 
 /** The caller's own descriptors: what `-a` names, and standard input with `-i`. */

@@ -1,4 +1,5 @@
 import { CONTAINER_COMMANDS } from "./containers.ts";
+import { EXEC } from "./exec.ts";
 import { FILE_COMMANDS } from "./files.ts";
 import { IMAGE_COMMANDS } from "./images.ts";
 import { LIFE_COMMANDS } from "./life.ts";
@@ -12,6 +13,7 @@ import { VOLUME_COMMANDS } from "./volumes.ts";
 /** All commands of this version, in the order of the help. */
 export const COMMANDS: readonly CommandDeclaration[] = [
   RUN,
+  EXEC,
   ...LIFE_COMMANDS,
   ...CONTAINER_COMMANDS,
   ...FILE_COMMANDS,
