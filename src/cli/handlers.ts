@@ -47,6 +47,7 @@ const LOADERS: ReadonlyMap<string, () => Promise<CommandFunction>> = new Map<str
   ["unshare", async () => (await import("./commands/unshare.ts")).runUnshare],
   ["update", async () => (await import("./commands/update.ts")).runUpdate],
   ["version", async () => (await import("./commands/version.ts")).runVersion],
+  ["system check", async () => (await import("./commands/check_store.ts")).runCheckStore],
   ["system df", async () => (await import("./commands/disk_usage.ts")).runDiskUsage],
   ["system prune", async () => (await import("./commands/prune_system.ts")).runPruneSystem],
   ["system reset", async () => (await import("./commands/reset.ts")).runReset],

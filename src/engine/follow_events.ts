@@ -13,7 +13,7 @@ import { listDirectory } from "#storage/content.ts";
 import { readRecord } from "./container_record.ts";
 import { readStatus } from "./containers.ts";
 import type { Engine } from "./engine.ts";
-import { openEventReader, type SeenEvent } from "./read_events.ts";
+import { openEventReader, orderByTime, type SeenEvent } from "./read_events.ts";
 import { readState } from "./state.ts";
 import { whereabouts } from "./whereabouts.ts";
 
@@ -39,7 +39,7 @@ export async function* followEvents(engine: Engine, span: EventSpan): AsyncGener
   using ends = watchEnds(engine);
   using reader = openEventReader(engine);
   ends.look();
-  yield reader.read().filter(isWithin).sort((a, b) => a.timeMs - b.timeMs);
+  yield orderByTime(reader.read().filter(isWithin));
   while (span.follows) {
     const left = untilMs - Date.now();
     if (left <= 0) return;

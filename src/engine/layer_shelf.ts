@@ -91,7 +91,7 @@ function layersOf({ lowers }: ContainerRecord): Digest[] {
 }
 
 /** The directories of layers, each with its map; what has another name is not ours. */
-function listMaps(folder: string): { map: IdMap; path: string }[] {
+export function listMaps(folder: string): { map: IdMap; path: string }[] {
   return listDirectory(folder).flatMap((name) => {
     const map = parseMapName(name);
     return map === undefined ? [] : [{ map, path: join(folder, name) }];

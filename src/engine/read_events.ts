@@ -59,6 +59,23 @@ export function openEventReader(place: EventPlace): EventReader {
   };
 }
 
+/** The time of an end is that of a file, by a clock that is coarse: it may seem to be before the signal that brought it. */
+const SLACK_MS = 20;
+
+/**
+ * Puts events that were noted late, such as an end that nobody had looked at, where they belong by their time; others stay
+ * in the order in which they were written.
+ */
+export function orderByTime(events: readonly SeenEvent[]): SeenEvent[] {
+  const ordered: SeenEvent[] = [];
+  for (const event of events) {
+    let at = ordered.length;
+    while (at > 0 && ordered[at - 1]!.timeMs > event.timeMs + SLACK_MS) at--;
+    ordered.splice(at, 0, event);
+  }
+  return ordered;
+}
+
 function openTail(path: string): Tail | undefined {
   let fd: Fd;
   try {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { containerEvent, type EventPlace, eventsPath, noteEvent, noteEvents, volumeEvent } from "./events.ts";
 import { compileEventFilter } from "./filter_events.ts";
-import { openEventReader } from "./read_events.ts";
+import { openEventReader, orderByTime } from "./read_events.ts";
 
 const SUBJECT = { id: "a".repeat(64), name: "web", image: "debian:12", labels: new Map([["tier", "front"]]) };
 
@@ -79,6 +79,12 @@ test("the file is put aside when it has grown, and a reader that follows loses n
     // all that is kept, without a gap
     assert.deepEqual(turns, turns.map((_, i) => 1000 - turns.length + i));
   });
+});
+
+test("an end that was noted late comes where it belongs, and one of about the same time stays behind its signal", () => {
+  const at = (timeMs: number, action: string) => ({ ...containerEvent(SUBJECT, action), timeMs });
+  const written = [at(1000, "start"), at(5000, "kill"), at(4996, "die"), at(9000, "ps"), at(2000, "late")];
+  assert.deepEqual(orderByTime(written).map(({ action }) => action), ["start", "late", "kill", "die", "ps"]);
 });
 
 test("labels without end do not make a line without end", () => {

@@ -199,7 +199,7 @@ export function keepUnnamed(store: ContentStore, name: ImageName): void {
 export function refreshIndex(store: ContentStore): void {
   const path = join(store.path, "index.json");
   for (let round = 0; round < 100; round++) {
-    const wanted = new TextDecoder().decode(encodeIndex(deriveIndex(store)));
+    const wanted = encodeIndexText(deriveIndex(store));
     let current: string | undefined;
     try {
       current = readFileSync(path, "utf8");
@@ -214,6 +214,11 @@ export function refreshIndex(store: ContentStore): void {
       throw error;
     }
   }
+}
+
+/** index.json as text. */
+export function encodeIndexText(index: Index): string {
+  return new TextDecoder().decode(encodeIndex(index));
 }
 
 /** index.json as the names have it: the full reference as `org.opencontainers.image.ref.name`, none for dangling images. */

@@ -3,7 +3,7 @@ import type { CommandDeclaration } from "./types.ts";
 
 export const SYSTEM_COMMANDS: readonly CommandDeclaration[] = [
   {
-    names: ["check", "system check"],
+    names: ["check"],
     usage: "[OPTIONS]",
     summary: "Try what this machine offers, and say what to ask an administrator for",
     group: HEADINGS.system,

@@ -47,6 +47,19 @@ export const UPKEEP_COMMANDS: readonly CommandDeclaration[] = [
     failureExitCode: 1,
   },
   {
+    names: ["system check"],
+    usage: "[OPTIONS]",
+    summary: "Look whether all in the store is as it should be, and repair it",
+    arguments: { least: 0, most: 0 },
+    options: [
+      { flags: "-q, --quick", summary: "without reading all of the images" },
+      { flags: "-r, --repair", summary: "put right what can be, without losing anything that cannot be had again" },
+    ],
+    examples: [["system check --repair", "after a crash, or a disk that failed"]],
+    failureExitCode: 1,
+    note: "Exit code: 0 when all is well or repaired, else 1. 'dugout check' is about the machine.",
+  },
+  {
     names: ["system df"],
     usage: "[OPTIONS]",
     summary: "Show what images, containers and volumes take on disk",
