@@ -11,12 +11,7 @@ export type WordFunction = (
 /** The libc functions besides syscall(2) that dugout calls: their names, and how many words each takes. */
 export const WORD_FUNCTIONS = {
   posix_spawn: 6,
-  posix_spawn_file_actions_init: 1,
   posix_spawn_file_actions_adddup2: 3,
-  posix_spawnattr_init: 1,
-  posix_spawnattr_setflags: 2,
-  posix_spawnattr_setsigdefault: 2,
-  posix_spawnattr_setsigmask: 2,
 } as const;
 
 /** Name of one of {@linkcode WORD_FUNCTIONS}. */

@@ -8,7 +8,11 @@ export function randomBytes(count: number): Uint8Array {
   return bytes;
 }
 
+const DIGITS = "0123456789abcdef";
+
 /** So many random bytes as lower-case hexadecimal digits, two a byte: for names. */
 export function randomHex(count: number): string {
-  return Array.from(randomBytes(count), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  let text = "";
+  for (const byte of randomBytes(count)) text += DIGITS[byte >> 4]! + DIGITS[byte & 15]!;
+  return text;
 }

@@ -17,11 +17,12 @@ import { maskSteps, readOnlySteps } from "./mask_steps.ts";
 import { place } from "./mount_steps.ts";
 import { betweenSteps, FORK_BETWEEN_BUFFERS, forkBetweenSteps } from "./fork_between_steps.ts";
 import { handOverBuffers, handOverSteps } from "./hand_over_steps.ts";
-import { blockSignalsStep, forkSteps, lostSteps, RELAY_BYTES, relaySteps, waitSteps } from "./monitor_steps.ts";
+import { blockSignalsStep, forkSteps, lostSteps, relaySteps, waitSteps } from "./monitor_steps.ts";
 import { execErrnoBytes } from "./process_steps.ts";
 import { pivotSteps, rootfsSteps } from "./rootfs_steps.ts";
 import { type ContainerSetup, requireProcess, type RootfsPlan } from "./setup.ts";
 import { consoleControl } from "./terminal_steps.ts";
+import type { MapProgramPaths } from "./map_ids_steps.ts";
 import { ERROR_FD, USER_NAMESPACE_BUFFERS } from "./user_namespace.ts";
 import { processSteps } from "./enter_steps.ts";
 import {
@@ -40,6 +41,8 @@ export interface TapeExtras {
   readonly before: readonly Step[];
   /** While ids are mapped; as the caller, in the caller's namespaces but the user namespace. */
   readonly meanwhile: readonly Step[];
+  /** The programs that map ids, where the tape itself starts them. */
+  readonly mapPrograms: MapProgramPaths | undefined;
   /** When the container has ended, before that is told; steps may go on at {@linkcode LEFT}. */
   readonly atEnd: readonly Step[];
   /** When it was told, unless it went on at {@linkcode LEFT}. */
@@ -59,7 +62,7 @@ export function planContainer(setup: ContainerSetup, extras?: TapeExtras): Tape 
     blockSignalsStep(),
     ...deathSignalSteps(setup),
     ...(extras?.before ?? []),
-    ...enterUserNamespaceSteps(setup, extras?.meanwhile),
+    ...enterUserNamespaceSteps(setup, extras),
     ...relaySteps(relays),
     ...fuseNamespaceSteps(setup),
     ...(setup.keepsOutput
@@ -116,7 +119,7 @@ function buffersOf(setup: ContainerSetup): Map<string, TapeBuffer> {
   if (setup.stdio.kind === "terminal") {
     buffers.set("console control", { sizeBytes: 24, bytes: consoleControl() });
     for (const [name, buffer] of handOverBuffers(true)) buffers.set(name, buffer);
-  } else if (setup.stdio.relays.length > 0) buffers.set("relay", { sizeBytes: RELAY_BYTES });
+  }
   return buffers;
 }
 

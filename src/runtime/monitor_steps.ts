@@ -12,6 +12,8 @@ import { place } from "./mount_steps.ts";
 
 const SIGCHLD = 17;
 const SIGKILL = 9;
+// mmap(2)
+const [PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS] = [1, 2, 2, 0x20];
 const EXIT_LOST = 125;
 const SIG_BLOCK = 0;
 const SIG_SETMASK = 2;
@@ -34,9 +36,13 @@ export function relaySteps(relays: readonly Relay[]): Step[] {
     steps.push(
       step("clone", [SIGCHLD, 0, 0, 0, 0], "fork", id, { id, jump: { when: "nonzero", to: `${id} runs` } }),
       ...closeAllBut([from, to]),
+      // memory of its own: as a part of the tape it would be read and written with each start
+      step("mmap", [0, RELAY_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0], "get memory for", id, {
+        id: `${id} memory`,
+      }),
       // from here on nobody can be told of a failure: the stream ends
       place(`${id} loop`, "copy"),
-      step("read", [from, { buffer: "relay" }, RELAY_BYTES], "read from", `descriptor ${from}`, {
+      step("read", [from, { result: `${id} memory` }, RELAY_BYTES], "read from", `descriptor ${from}`, {
         id: `${id} read`,
         retry: true,
         jump: { when: "error", to: `${id} end` },
@@ -46,7 +52,7 @@ export function relaySteps(relays: readonly Relay[]): Step[] {
         jump: { when: "zero", to: `${id} end` },
       }),
       // writes to a pipe or a file of a user's disk may be short only when they fail: the next one tells
-      step("write", [to, { buffer: "relay" }, { result: `${id} left` }], "write to", `descriptor ${to}`, {
+      step("write", [to, { result: `${id} memory` }, { result: `${id} left` }], "write to", `descriptor ${to}`, {
         retry: true,
         jump: { when: "error", to: `${id} end` },
       }),
@@ -64,8 +70,8 @@ export function relaySteps(relays: readonly Relay[]): Step[] {
 /** Where a tape goes on whose extras cannot end the container's affairs. */
 export const LEFT = "left";
 
-/** The size of the buffer `relay`. */
-export const RELAY_BYTES = 65536;
+/** How much a copier takes at once. */
+const RELAY_BYTES = 65536;
 
 /** Closes all descriptors but those. The error pipe, which has a low number, goes last, so that failures can be told. */
 export function closeAllBut(keep: readonly number[]): Step[] {

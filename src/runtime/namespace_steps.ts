@@ -22,6 +22,7 @@ import { operate, type Step, step } from "#tape/step.ts";
 import { place } from "./mount_steps.ts";
 import { fuseMessageSteps, fuseSteps } from "./rootfs_steps.ts";
 import type { ContainerSetup } from "./setup.ts";
+import { mapByChildrenSteps, type MapProgramPaths } from "./map_ids_steps.ts";
 import { userNamespaceSteps } from "./user_namespace.ts";
 
 const NAMESPACE_FLAGS: Readonly<Record<NamespaceType, number>> = {
@@ -59,11 +60,20 @@ export function joinedUserNamespace(setup: ContainerSetup): string | undefined {
   return typeof user === "object" ? user.path : setup.userNamespace;
 }
 
-/** The user namespace, and being root in it where it has a root. @param meanwhile Done while ids are mapped, where it is a new one. */
-export function enterUserNamespaceSteps(setup: ContainerSetup, meanwhile: readonly Step[] = []): Step[] {
+/**
+ * The user namespace, and being root in it where it has a root.
+ * @param extras What is done while ids are mapped, and by which programs if they are children of the tape.
+ */
+export function enterUserNamespaceSteps(
+  setup: ContainerSetup,
+  extras?: { readonly meanwhile: readonly Step[]; readonly mapPrograms: MapProgramPaths | undefined },
+): Step[] {
+  const { meanwhile = [], mapPrograms } = extras ?? {};
   const joined = joinedUserNamespace(setup);
   const enter = joined === undefined
-    ? userNamespaceSteps(setup.map, meanwhile)
+    ? mapPrograms === undefined
+      ? userNamespaceSteps(setup.map, meanwhile)
+      : mapByChildrenSteps(setup.map, mapPrograms, meanwhile)
     : [...meanwhile, ...joinSteps("user", joined)];
   const uid = rootOrOnly(setup.map.uid);
   const gid = rootOrOnly(setup.map.gid);

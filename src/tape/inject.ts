@@ -27,7 +27,7 @@ export function canFail(step: Step): boolean {
   return !OPERATIONS_THAT_CANNOT_FAIL.has(step.call);
 }
 
-const OPERATIONS_THAT_CANNOT_FAIL: ReadonlySet<string> = new Set(["store", "load", "alu", "nop", "same"]);
+const OPERATIONS_THAT_CANNOT_FAIL: ReadonlySet<string> = new Set(["store", "load", "alu", "nop", "same", "decimal"]);
 
 function failInstead(step: Step, errno: number): Step {
   const { call: _call, args: _args, label, jump, ...rest } = step;

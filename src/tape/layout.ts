@@ -33,7 +33,7 @@ export const JUMPS = ["never", "zero", "nonzero", "error", "always"] as const;
 export type JumpWhen = (typeof JUMPS)[number];
 
 /** Records that are no system calls, in the order of their numbers from 0x10000 on. */
-export const OPERATIONS = ["store", "load", "alu", "fail", "nop", "same"] as const;
+export const OPERATIONS = ["store", "load", "alu", "fail", "nop", "same", "decimal"] as const;
 export type Operation = (typeof OPERATIONS)[number];
 export const FIRST_OPERATION = 0x10000;
 

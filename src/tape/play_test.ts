@@ -124,6 +124,19 @@ test("memory is compared, and where it differs the tape goes another way", () =>
   assert.equal(compareWith("anything", 0), "same");
 });
 
+test("a number is written in digits, with nothing behind them", () => {
+  const write = (value: number | bigint, size: number): string =>
+    playAndRead(makeTape([
+      operate("decimal", [{ buffer: "text" }, value, size], "write in digits"),
+      step("write", [5, { buffer: "text" }, 24], "write to", "the pipe"),
+    ], { text: { sizeBytes: 24, bytes: new Uint8Array(24).fill(0x78) } }));
+  for (const value of [0, 7, 10, 99, 100, 4194304, 2 ** 32, 2n ** 64n - 1n]) {
+    assert.equal(write(value, 21), `${value}`.padEnd(21, "\0") + "xxx");
+  }
+  assert.equal(write(999, 4), "999\0" + "x".repeat(20));
+  for (const size of [0, 1, 3]) assert.throws(() => write(999, size), /EINVAL/);
+});
+
 test("a store outside of the tape's memory is refused", () => {
   const tape = makeTape([operate("store", [0x1000, 1, 8], "store outside")]);
   assert.throws(() => playTape(tape), /store outside.*EINVAL/);

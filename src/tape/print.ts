@@ -72,7 +72,7 @@ export interface StepDescription {
   readonly label: string;
   readonly object?: string;
   readonly id?: string;
-  /** The system call, or an operation of the player's own: store, load, alu, fail, nop, same. */
+  /** The system call, or an operation of the player's own: store, load, alu, fail, nop, same, decimal. */
   readonly call: string;
   /** As {@linkcode printTape} prints them. */
   readonly arguments: readonly string[];
@@ -156,6 +156,8 @@ function printCall(step: Step, context: PrintContext): string {
       return `${printPlaceOf(step.args[0], step.args[2], context)} is the same as at ${
         printPlainArg(step.args[1], context)
       }`;
+    case "decimal":
+      return `${printPlaceOf(step.args[0], step.args[2], context)} = ${printPlainArg(step.args[1], context)} in digits`;
     default:
       return `${escapeControls(step.call)}(${printArgs(step, kindsOfStep(step), context).join(", ")})`;
   }

@@ -8,6 +8,9 @@
 import { HOST_ARCH } from "#linux/arch.ts";
 import type { RunOptions, RunRequest } from "#docker/run_request.ts";
 import { planContainer, type TapeExtras } from "#runtime/container.ts";
+import { findIdMapPrograms } from "#runtime/idmap_programs.ts";
+import { mapsItself } from "#runtime/map_ids.ts";
+import { MAP_BUFFERS, type MapProgramPaths } from "#runtime/map_ids_steps.ts";
 import { LEFT } from "#runtime/monitor_steps.ts";
 import type { Relay } from "#runtime/setup.ts";
 import { encodeTape } from "#tape/encode.ts";
@@ -65,7 +68,8 @@ export function describePlan(roots: Pick<Engine, "dataRoot" | "runRoot">, run: P
     files: prepared.files.map(({ path, text }) => ({ path, text, mode: 0o644 })),
     record: JSON.stringify({ ...run.record, name, created, ownerPid, ownerStartTime }),
   };
-  const planned = planContainer(prepared.setup, extrasOf(run.ground, making));
+  const mapPrograms = mapsItself(prepared.setup.map) ? undefined : findIdMapPrograms();
+  const planned = planContainer(prepared.setup, extrasOf(run.ground, making, mapPrograms));
   const tape = encodeTape(planned, HOST_ARCH);
   return {
     tape,
@@ -89,14 +93,15 @@ export function describePlan(roots: Pick<Engine, "dataRoot" | "runRoot">, run: P
   };
 }
 
-function extrasOf({ facts }: Ground, making: Making): TapeExtras {
+function extrasOf({ facts }: Ground, making: Making, mapPrograms: MapProgramPaths | undefined): TapeExtras {
   const removal = removeSteps(making, LEFT);
   return {
     before: factSteps(facts),
     meanwhile: makeSteps(making),
+    mapPrograms,
     atEnd: [...removal.first, ...tellRemovedSteps()],
     afterEnd: removal.rest,
-    buffers: [ANSWER_BUFFER, NAME_BUFFER],
+    buffers: [ANSWER_BUFFER, NAME_BUFFER, ...MAP_BUFFERS],
   };
 }
 

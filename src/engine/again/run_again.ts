@@ -152,7 +152,8 @@ function streamOf(streams: readonly boolean[], fd: number): Fd | undefined {
 function start({ plan, tape }: StoredPlan, stdio: StdioFds): Running {
   return launchContainer({
     tape: { bytes: tape, errorFd: plan.errorFd },
-    map: plan.map,
+    // the tape maps its ids by children of its own
+    map: undefined,
     describeFailure: ({ index }) => new StalePlanError(`step ${index} of a remembered plan failed`),
   }, { stdio: stdio.stdio, others: stdio.relayFds, state: undefined, release: () => stdio.close() });
 }

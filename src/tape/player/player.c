@@ -16,7 +16,7 @@
 
 enum { JUMP_NEVER, JUMP_ZERO, JUMP_NONZERO, JUMP_ERROR, JUMP_ALWAYS };
 enum { FLAG_IGNORE = 0x100, FLAG_RETRY = 0x200 };
-enum { OP_STORE = 0x10000, OP_LOAD, OP_ALU, OP_FAIL, OP_NOP, OP_SAME };
+enum { OP_STORE = 0x10000, OP_LOAD, OP_ALU, OP_FAIL, OP_NOP, OP_SAME, OP_DECIMAL };
 enum { ALU_ADD, ALU_SUB, ALU_AND, ALU_OR, ALU_SHR, ALU_EQ, ALU_LESS };
 
 struct header {
@@ -106,6 +106,17 @@ static s64 operate(struct header *header, u32 index, u32 op, u64 *arg)
 		while (size && ((volatile unsigned char *)a)[size - 1] == ((volatile unsigned char *)b)[size - 1])
 			size--;
 		return size == 0;
+	case OP_DECIMAL: /* address, value, size: digits, and NULs behind them */
+		if (!inside(header, a, size))
+			break;
+		u64 unit = 1;
+		while (b / unit > 9)
+			unit *= 10;
+		for (u64 i = 0; i < size; i++, unit /= 10)
+			((volatile unsigned char *)a)[i] = unit ? (unsigned char)('0' + b / unit % 10) : 0;
+		if (unit || !size || ((volatile unsigned char *)a)[size - 1])
+			break;
+		return 0;
 	}
 	fail(header, index, 22);
 }
