@@ -71,7 +71,7 @@ export function relaySteps(relays: readonly Relay[]): Step[] {
 export const LEFT = "left";
 
 /** How much a copier takes at once. */
-const RELAY_BYTES = 65536;
+export const RELAY_BYTES = 65536;
 
 /** Closes all descriptors but those. The error pipe, which has a low number, goes last, so that failures can be told. */
 export function closeAllBut(keep: readonly number[]): Step[] {
