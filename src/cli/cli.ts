@@ -18,6 +18,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
   try {
     if (argv[0] === "__complete") return (await import("./completion/complete.ts")).runComplete(argv.slice(1));
     if (argv[0] === "__worker") return await (await import("./worker.ts")).runWorker();
+    if (argv[0] === "__keeper") return await (await import("./keeper.ts")).runKeeper(argv.slice(1));
     if (argv[0] === "__last-work") return await (await import("./last_work.ts")).runLastWork();
     const scanned = scanOptions(GLOBAL_OPTIONS, argv, { stopsAtFirstOperand: true, program: "dugout" });
     if (hasSwitch(scanned.options, "version")) {

@@ -266,7 +266,6 @@ test("what this version or any user cannot have is refused, with the reason", ()
     { network: ["bridge"] },
     { network: ["mynet"] },
     { network: ["slirp"] },
-    { restart: "always" },
     { gpus: "all" },
     { "health-cmd": "true" },
     { runtime: "runc" },

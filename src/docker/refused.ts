@@ -101,7 +101,6 @@ export const REFUSED: ReadonlyMap<string, Refusal> = new Map([
   ["link", network("linking containers")],
 
   // until containers outlive the command
-  ["restart", notYet("restart policies need the keeper that this version does not have yet", ["", "no"])],
   ["health-cmd", notYet(HEALTH_REASON)],
   ["health-interval", notYet(HEALTH_REASON, ["", "0", "0s"])],
   ["health-retries", notYet(HEALTH_REASON, NUMBER_UNSET)],

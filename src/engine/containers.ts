@@ -12,6 +12,7 @@ import { type ContainerRecord, listRecords, readRecord } from "./container_recor
 import type { Engine } from "./engine.ts";
 import { dieEvent, noteEvent } from "./events.ts";
 import { findLiving, findMonitor } from "./find_living.ts";
+import { isRestarting } from "./keeper/restart_plan.ts";
 import { type ContainerState, readState, readStateText, writeState } from "./state.ts";
 import { isOwnerAlive, seenFrom, type Whereabouts, whereabouts } from "./whereabouts.ts";
 
@@ -20,7 +21,8 @@ export type ContainerStatus =
   /** It has not been started, or is just being; `end` tells of a start that failed. */
   | { readonly kind: "created"; readonly isStarting: boolean; readonly end?: ContainerEnd | undefined }
   | { readonly kind: "running"; readonly state: ContainerState }
-  | { readonly kind: "exited"; readonly end: ContainerEnd }
+  /** `isRestarting`: its restart policy is about to start it again. */
+  | { readonly kind: "exited"; readonly end: ContainerEnd; readonly isRestarting?: boolean }
   /** It was started on another machine that shares this store: from here nobody can tell. */
   | { readonly kind: "elsewhere"; readonly machine: string };
 
@@ -42,6 +44,12 @@ export function listContainers(engine: Engine): { containers: Container[]; damag
 
 /** What has become of a container. An end that only the runtime directory knows is written beside the record. */
 export function readStatus(engine: Engine, record: ContainerRecord, here: Whereabouts): ContainerStatus {
+  const status = findStatus(engine, record, here);
+  if (status.kind !== "exited" || !isRestarting(engine, record, status.end, here.bootId)) return status;
+  return { ...status, isRestarting: true };
+}
+
+function findStatus(engine: Engine, record: ContainerRecord, here: Whereabouts): ContainerStatus {
   const directory = join(engine.dataRoot, "containers", record.id);
   const written = readEnd(directory);
   if (record.isNew) return { kind: "created", isStarting: false, end: written };

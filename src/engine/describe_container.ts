@@ -23,6 +23,7 @@ import { shownExitCode } from "./signal_container.ts";
 
 /** Docker's word for what has become of a container; `unknown` of one on another machine. */
 export function stateWord(status: ContainerStatus): string {
+  if (status.kind === "exited" && status.isRestarting) return "restarting";
   return status.kind === "elsewhere" ? "unknown" : status.kind;
 }
 
@@ -169,12 +170,14 @@ function describeNetworks(network: string): Record<string, unknown> {
 function describeState(container: Container): Record<string, unknown> {
   const { status } = container;
   const isRunning = status.kind === "running";
+  const isRestarting = status.kind === "exited" && status.isRestarting === true;
   const end = status.kind === "exited" || status.kind === "created" ? status.end : undefined;
   return {
     Status: stateWord(status),
-    Running: isRunning,
+    // docker's restarting ones count as running
+    Running: isRunning || isRestarting,
     Paused: false,
-    Restarting: false,
+    Restarting: isRestarting,
     OOMKilled: false,
     Dead: false,
     Pid: isRunning ? status.state.pid : 0,

@@ -9,9 +9,12 @@ import { parseReference } from "#oci/reference.ts";
 import { quote } from "#oci/text.ts";
 import { type Container, findContainer } from "./containers.ts";
 import { stateWord } from "./describe_container.ts";
+import type { ContainerRecord } from "./container_record.ts";
 import type { Engine } from "./engine.ts";
+import { restartPolicyOf } from "./keeper/restart_policy.ts";
 import { compileNamePattern } from "./name_pattern.ts";
 import { shownExitCode } from "./signal_container.ts";
+import { wasStopped } from "./stop_marks.ts";
 
 /** Keys that `ps` takes, and those that `container prune` takes (Docker CLI reference). */
 export const LIST_CONTAINER_FILTERS: readonly string[] = [
@@ -31,6 +34,8 @@ export const LIST_CONTAINER_FILTERS: readonly string[] = [
   "expose",
   "health",
   "is-task",
+  "restart-policy",
+  "should-start-on-boot",
 ];
 export const PRUNE_CONTAINER_FILTERS: readonly string[] = ["until", "label", "label!"];
 
@@ -114,6 +119,10 @@ function compileTest(engine: Engine, key: string, values: readonly string[], now
       return any(({ record }, value) => record.network === value);
     case "health":
       return any((_, value) => value === "none");
+    case "restart-policy":
+      return any(({ record }, value) => restartPolicyOf(record).kind === value);
+    case "should-start-on-boot":
+      return any(({ record }, value) => startsOnBoot(engine, record) === (value === "true" || value === "1"));
     case "is-task":
       return any((_, value) => value === "false" || value === "0");
     case "until": {
@@ -124,6 +133,12 @@ function compileTest(engine: Engine, key: string, values: readonly string[], now
       // nothing is published or exposed in this version
       return () => false;
   }
+}
+
+/** As after a start of Docker's daemon: what somebody has stopped stays so, unless it is to run always. */
+function startsOnBoot(engine: Engine, record: ContainerRecord): boolean {
+  const { kind } = restartPolicyOf(record);
+  return kind === "always" || (kind === "unless-stopped" && !record.isNew && !wasStopped(engine, record.id));
 }
 
 /** `NAME` or `NAME=VALUE`. */

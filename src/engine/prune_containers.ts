@@ -39,5 +39,5 @@ export async function pruneContainers(
 }
 
 function isIdle({ status }: Container): boolean {
-  return status.kind === "exited" || (status.kind === "created" && !status.isStarting);
+  return (status.kind === "exited" && !status.isRestarting) || (status.kind === "created" && !status.isStarting);
 }

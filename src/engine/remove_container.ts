@@ -13,6 +13,9 @@ import { type ContainerRecord, readRecord } from "./container_record.ts";
 import { type ContainerStatus, type FoundContainer, readStatus } from "./containers.ts";
 import type { Engine } from "./engine.ts";
 import { containerEvent, killEvent, noteEvent } from "./events.ts";
+import { wakeKeeper } from "./keeper/keeper_lock.ts";
+import { restartPolicyOf } from "./keeper/restart_policy.ts";
+import { forgetRestart } from "./keeper/restart_plan.ts";
 import { discardContainer, forgetContainer, ownVolumes } from "./remove.ts";
 import { signalContainer, waitForEnd } from "./signal_container.ts";
 import { isOwnerAlive, whereabouts } from "./whereabouts.ts";
@@ -76,6 +79,8 @@ async function discardFound(
 ): Promise<void> {
   const directory = containerDirectory(engine.dataRoot, engine.runRoot, id as ContainerId);
   const wasThere = await discardContainer(engine, directory);
+  forgetRestart(engine, id);
+  if (record !== undefined && restartPolicyOf(record).kind !== "no") wakeKeeper(engine);
   const volumes = options.volumes || record?.rm === true ? ownVolumes(record) : [];
   await forgetContainer(engine, { id, name: record?.name }, volumes);
   if (wasThere && record !== undefined) noteEvent(engine, containerEvent(record, "destroy"));
@@ -92,7 +97,12 @@ async function makeSureItEnded(
   const ended = record.rm && isOwnerAlive(record) ? "owner" : "ended";
   switch (status.kind) {
     case "exited":
-      return ended;
+      if (!status.isRestarting || force) return ended;
+      throw new DugoutError(
+        "CONTAINER_RUNNING",
+        `cannot remove container "${record.name}": container is restarting: stop the container before removing or force remove`,
+        { exitCode: 1, hint: `stop it first, or force it: rm -f` },
+      );
     case "elsewhere":
       throw new DugoutError(
         "CONTAINER_ELSEWHERE",

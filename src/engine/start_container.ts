@@ -39,6 +39,7 @@ import type { Engine } from "./engine.ts";
 import { containerEvent, type EventSubject, noteEvent } from "./events.ts";
 import { openKeptStdio } from "./kept_stdio.ts";
 import { encodeLastWork, LAST_WORK_ARGUMENT } from "./last_work.ts";
+import { callKeeper } from "./keeper/keeper_lock.ts";
 import { logLimits } from "./log/limits.ts";
 import { type LogFile, openLogFile } from "./log/log_files.ts";
 import { repairLog } from "./log/repair.ts";
@@ -117,8 +118,15 @@ export function startKept(input: StartInput): StartedKept {
     startedMs,
   });
   noteEvent(engine, containerEvent(input.subject, "start", {}, startedMs));
+  // the keeper itself needs no call
+  if (restartCount === 0 && needsKeeper(input)) callKeeper(engine);
   input.pidfile?.write(running.pid);
   return started;
+}
+
+/** Whether somebody has to look after it. */
+function needsKeeper({ request }: StartInput): boolean {
+  return request.restart.kind !== "no";
 }
 
 function goneError(name: string): DugoutError {

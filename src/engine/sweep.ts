@@ -11,6 +11,7 @@ import { removePath } from "#storage/remove_tree.ts";
 import { isStateOf, readGoneName } from "./container_directory.ts";
 import { listContainers } from "./containers.ts";
 import type { Engine } from "./engine.ts";
+import { reviveKeeper } from "./keeper/revive_keeper.ts";
 import { removeContainer } from "./remove_container.ts";
 import { removeOwnTree } from "./remove_volumes.ts";
 import { readStartTime } from "./state.ts";
@@ -29,6 +30,7 @@ export async function sweepContainers(engine: Engine): Promise<ReturnType<typeof
   const folder = join(engine.dataRoot, "containers");
   const here = whereabouts();
   const listing = listContainers(engine);
+  reviveKeeper(engine, listing.containers);
   let hasChanged = false;
   for (const { record, status } of listing.containers) {
     if (!record.rm || status.kind !== "exited") continue;

@@ -8,6 +8,7 @@ import type { ContainerId } from "./container_id.ts";
 import type { ContainerRecord } from "./container_record.ts";
 import type { Engine } from "./engine.ts";
 import { containerEvent, noteEvent } from "./events.ts";
+import { callKeeper } from "./keeper/keeper_lock.ts";
 import { readKeptRequest } from "./kept_container.ts";
 import { withContainerLock } from "./lock_container.ts";
 
@@ -31,4 +32,5 @@ export async function updateContainer(engine: Engine, record: ContainerRecord, r
     writeRecord(directory, { ...JSON.parse(text) as Record<string, unknown>, request: changed });
   });
   noteEvent(engine, containerEvent(record, "update"));
+  if (restart.kind !== "no") callKeeper(engine);
 }

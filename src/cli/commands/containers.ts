@@ -8,14 +8,21 @@ import {
 } from "#engine/containers.ts";
 import type { ContainerRecord } from "#engine/container_record.ts";
 import type { Engine } from "#engine/engine.ts";
-import { compileContainerFilter, parseContainerFilters, PRUNE_CONTAINER_FILTERS } from "#engine/filter_containers.ts";
+import {
+  compileContainerFilter,
+  LIST_CONTAINER_FILTERS,
+  parseContainerFilters,
+  PRUNE_CONTAINER_FILTERS,
+} from "#engine/filter_containers.ts";
 import { pruneContainers, type PrunedContainers } from "#engine/prune_containers.ts";
 import { removeContainer } from "#engine/remove_container.ts";
 import { renameContainer } from "#engine/rename_container.ts";
 import { shownExitCode, waitForEnd } from "#engine/signal_container.ts";
+import { wakeKeeper } from "#engine/keeper/keeper_lock.ts";
+import { restartPolicyOf } from "#engine/keeper/restart_policy.ts";
 import { noteStop } from "#engine/stop_marks.ts";
 import { killContainer, stopContainer, type StopOptions } from "#engine/stop_container.ts";
-import { parseSignal } from "#linux/signals.ts";
+import { parseSignal, SIGNALS } from "#linux/signals.ts";
 import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
 import { askYesNo } from "../ask.ts";
@@ -55,8 +62,9 @@ export async function runKill(invocation: Invocation): Promise<number> {
   const signal = readSignal(textOption(invocation.options, "signal") ?? "SIGKILL");
   return await forEachName(invocation, (engine, name) => {
     const record = recordOf(findContainer(engine, name));
+    // before it ends: its restart policy leaves it alone then. Other signals may mean anything
+    if (signal === SIGNALS.KILL || signal === (record.stopSignal ?? SIGNALS.TERM)) noteStop(engine, record.id);
     killContainer(engine, record, signal);
-    noteStop(engine, record.id);
     return name;
   }, { all: isRunning });
 }
@@ -68,6 +76,7 @@ export async function runStop(invocation: Invocation): Promise<number> {
     const record = recordOf(findContainer(engine, name));
     noteStop(engine, record.id);
     await stopContainer(engine, record, stop);
+    if (restartPolicyOf(record).kind !== "no") wakeKeeper(engine);
     return name;
   }, { all: isRunning, isAtOnce: true });
 }
@@ -175,12 +184,15 @@ function chooseNames(
   const files = listOption(options, "cidfile").map(readIdFile);
   const isAll = hasSwitch(options, "all");
   const isLatest = hasSwitch(options, "latest");
-  if (!isAll && !isLatest) return [...args, ...files];
+  const filters = listOption(options, "filter");
+  if (!isAll && !isLatest && filters.length === 0) return [...args, ...files];
   if (args.length > 0 || files.length > 0 || (isAll && isLatest)) {
-    throw usageError("--all, --latest and names of containers exclude each other", 125, "");
+    throw usageError("--all, --filter, --latest and names of containers exclude each other", 125, "");
   }
   const { containers } = listContainers(engine);
-  return (isAll ? containers.filter(fits) : containers.slice(0, 1)).map(({ record }) => record.id);
+  const passes = compileContainerFilter(engine, parseContainerFilters(filters, LIST_CONTAINER_FILTERS), Date.now());
+  return (!isLatest ? containers.filter((container) => fits(container) && passes(container)) : containers.slice(0, 1))
+    .map(({ record }) => record.id);
 }
 
 function readIdFile(path: string): string {

@@ -49,7 +49,7 @@ export async function runPs({ options, global }: Invocation): Promise<number> {
   const last = hasSwitch(options, "latest") ? 1 : Number(textOption(options, "last") ?? -1);
   const showsAll = hasSwitch(options, "all") || last > 0 || filter.has("status");
   const chosen = containers
-    .filter((container) => (showsAll || container.status.kind === "running") && fits(container))
+    .filter((container) => (showsAll || isAtWork(container)) && fits(container))
     .slice(0, last > 0 ? last : undefined);
   const format = textOption(options, "format");
   const idsInFull = hasSwitch(options, "no-trunc");
@@ -73,6 +73,11 @@ export async function runPs({ options, global }: Invocation): Promise<number> {
   };
   printOut(formatRows(rows, shape, format));
   return 0;
+}
+
+/** Whether it is listed without `--all`: it runs, or is about to run again. */
+function isAtWork({ status }: Container): boolean {
+  return status.kind === "running" || (status.kind === "exited" && status.isRestarting === true);
 }
 
 interface Measured {
@@ -160,7 +165,7 @@ function describeStatus(container: Container, nowMs: number): string {
     case "exited": {
       const { finishedMs } = status.end;
       const ago = finishedMs === undefined ? "" : ` ${humanDuration(nowMs - finishedMs)} ago`;
-      return `Exited (${shownExitCode(container)})${ago}`;
+      return `${status.isRestarting ? "Restarting" : "Exited"} (${shownExitCode(container)})${ago}`;
     }
     case "elsewhere":
       return `On ${status.machine}`;

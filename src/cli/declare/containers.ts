@@ -24,6 +24,14 @@ export function choiceOptions(whose: string, short: { all?: string; latest?: str
   ];
 }
 
+/** For commands that choose by it. */
+export const CHOICE_FILTER: OptionDeclaration = {
+  flags: "-f, --filter",
+  value: "filter",
+  repeatable: true,
+  summary: "all that fit: filters of ps, restart-policy=, should-start-on-boot=true",
+};
+
 const IGNORE: OptionDeclaration = { flags: "-i, --ignore", summary: "none of that name is no error" };
 
 export const CONTAINER_COMMANDS: readonly CommandDeclaration[] = [
@@ -72,9 +80,10 @@ export const CONTAINER_COMMANDS: readonly CommandDeclaration[] = [
     usage: "[OPTIONS] CONTAINER [CONTAINER...]",
     summary: "Ask containers to end, and kill those that do not",
     group: HEADINGS.containers,
-    arguments: { least: 1, orFlags: CHOICE_FLAGS },
+    arguments: { least: 1, orFlags: [...CHOICE_FLAGS, "filter"] },
     options: [
       ...choiceOptions("all that run", { all: "-a, ", latest: "-l, " }),
+      CHOICE_FILTER,
       IGNORE,
       { flags: "-s, --signal", value: "string", summary: "instead of the container's own" },
       {

@@ -1,4 +1,4 @@
-import { CHOICE_FLAGS, choiceOptions } from "./containers.ts";
+import { CHOICE_FILTER, CHOICE_FLAGS, choiceOptions } from "./containers.ts";
 import { HEADINGS } from "./global.ts";
 import { RUN_OPTIONS } from "./run.ts";
 import type { CommandDeclaration } from "./types.ts";
@@ -26,9 +26,10 @@ export const LIFE_COMMANDS: readonly CommandDeclaration[] = [
     usage: "[OPTIONS] CONTAINER [CONTAINER...]",
     summary: "Start containers that were made, or have ended",
     group: HEADINGS.containers,
-    arguments: { least: 1, orFlags: CHOICE_FLAGS },
+    arguments: { least: 1, orFlags: [...CHOICE_FLAGS, "filter"] },
     options: [
       ...choiceOptions("all that do not run"),
+      CHOICE_FILTER,
       { flags: "-a, --attach", summary: "show what it writes, and pass signals on" },
       { flags: "--checkpoint", value: "string", summary: "refused", hidden: true },
       { flags: "--checkpoint-dir", value: "string", summary: "refused", hidden: true },

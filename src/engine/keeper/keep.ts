@@ -1,0 +1,137 @@
+/**
+ * The keeper: starts containers again as their restart policies say, and runs their health checks. One a store and user; it
+ * is called by whoever starts such a container and by any command that finds one unattended, and leaves when there is none.
+ * All that it knows is on disk, so that another one goes on where it was killed.
+ *
+ * @module
+ */
+import { closeSync, watch } from "node:fs";
+import { join } from "node:path";
+import type { Fd } from "#linux/call.ts";
+import { close } from "#linux/file.ts";
+import { listContainers } from "../containers.ts";
+import type { ContainerRecord } from "../container_record.ts";
+import type { Engine } from "../engine.ts";
+import { startAgain } from "../start_again.ts";
+import { leaveContainer } from "../stay_with_container.ts";
+import { type ContainerState, readBootId } from "../state.ts";
+import { keeperDirectory, lockKeeper } from "./keeper_lock.ts";
+import { giveUpRestart, isRestarting, restartDueMs } from "./restart_plan.ts";
+import { restartPolicyOf } from "./restart_policy.ts";
+import { openWake, sleepAsTape } from "./sleep_as_tape.ts";
+
+/** A shorter sleep is not worth a start of the program. */
+const SHORT_MS = 1_000;
+
+/** Something to do for a container: from when on, and what. */
+interface Duty {
+  readonly id: string;
+  readonly dueMs: number;
+  readonly act: () => Promise<void>;
+}
+
+/** What there is to look after. */
+interface Rounds {
+  readonly duties: Duty[];
+  /** Processes whose end matters. */
+  readonly processes: ContainerState[];
+  /** Containers that are looked after. */
+  readonly ids: string[];
+}
+
+/**
+ * Looks after containers until there are none to look after, or until it sleeps as a tape.
+ * @param inherited The lock, in a keeper that was a tape.
+ */
+export async function keep(engine: Engine, inherited?: number): Promise<void> {
+  let lock = inherited;
+  for (;;) {
+    lock ??= lockKeeper(engine);
+    if (lock === undefined) return;
+    const wake = openWake(engine);
+    const end = await keepUntilQuiet(engine, lock, wake);
+    close(wake);
+    closeSync(lock);
+    lock = undefined;
+    // whoever called while we were about to leave found the lock taken
+    if (end === "asleep" || makeRounds(engine).ids.length === 0) return;
+  }
+}
+
+async function keepUntilQuiet(engine: Engine, lock: number, wake: Fd): Promise<"asleep" | "nothing left"> {
+  const busy = new Map<string, Promise<void>>();
+  for (;;) {
+    const { duties, processes, ids } = makeRounds(engine);
+    if (ids.length === 0 && busy.size === 0) return "nothing left";
+    const nowMs = Date.now();
+    for (const { id, dueMs, act } of duties) {
+      if (dueMs > nowMs || busy.has(id)) continue;
+      busy.set(id, act().finally(() => busy.delete(id)));
+    }
+    const next = Math.min(...duties.filter(({ id }) => !busy.has(id)).map(({ dueMs }) => dueMs));
+    const waitMs = next === Infinity ? undefined : Math.max(0, next - Date.now());
+    if (busy.size === 0 && (waitMs === undefined || waitMs > SHORT_MS)) {
+      sleepAsTape(engine, lock, wake, processes, waitMs);
+      return "asleep";
+    }
+    await somethingHappens(engine, ids, busy.values(), waitMs);
+  }
+}
+
+/** Looks at all containers, and writes down when those that have ended are due. */
+function makeRounds(engine: Engine): Rounds {
+  const rounds: Rounds = { duties: [], processes: [], ids: [] };
+  const bootId = readBootId();
+  for (const { record, status } of listContainers(engine).containers) {
+    if (restartPolicyOf(record).kind === "no") continue;
+    if (status.kind === "running") {
+      rounds.ids.push(record.id);
+      rounds.processes.push(status.state);
+    } else if (status.kind === "exited" && isRestarting(engine, record, status.end, bootId)) {
+      rounds.ids.push(record.id);
+      const dueMs = restartDueMs(engine, record, status.end, Date.now());
+      rounds.duties.push({ id: record.id, dueMs, act: () => restart(engine, record) });
+    }
+  }
+  return rounds;
+}
+
+/** Starts a container once more; one that cannot be started is left, with the error on record. */
+async function restart(engine: Engine, record: ContainerRecord): Promise<void> {
+  try {
+    const outcome = await startAgain(engine, record, { isRestart: true });
+    if (outcome.kind === "started") {
+      await leaveContainer(engine, outcome.container.plan.directory, outcome.started);
+    }
+  } catch {
+    try {
+      giveUpRestart(engine, record);
+    } catch {
+      // a full disk: it is tried again
+    }
+  }
+}
+
+/** Waits while this process stays awake: for its own work, for a container, for being woken, or for a time. */
+async function somethingHappens(
+  engine: Engine,
+  ids: readonly string[],
+  busy: Iterable<Promise<void>>,
+  waitMs: number | undefined,
+): Promise<void> {
+  using stack = new DisposableStack();
+  const change = new Promise<void>((resolve) => {
+    for (const path of [keeperDirectory(engine), ...ids.map((id) => join(engine.runRoot, "containers", id))]) {
+      try {
+        const watcher = watch(path, () => resolve());
+        watcher.on("error", () => resolve());
+        stack.defer(() => watcher.close());
+      } catch {
+        // it has just gone: the next round sees that
+      }
+    }
+    const timer = setTimeout(resolve, Math.min(waitMs ?? SHORT_MS, SHORT_MS));
+    stack.defer(() => clearTimeout(timer));
+  });
+  await Promise.race([change, ...busy]);
+}
