@@ -8,6 +8,7 @@ import { readTerminalSize } from "#linux/terminal.ts";
 import { holdUserNamespace } from "#runtime/user_namespace.ts";
 import type { ContainerId } from "./container_id.ts";
 import { createContainer } from "./create_container.ts";
+import { containerEvent, noteEvent } from "./events.ts";
 import { holdSignals } from "./foreground.ts";
 import { withContainerLock } from "./lock_container.ts";
 import { unmakeContainer } from "./make_container.ts";
@@ -37,6 +38,8 @@ export async function runKept(input: RunInput): Promise<{ id: ContainerId; end: 
   using held = early === undefined ? undefined : holdUserNamespace(early);
   const { plan, subject, mounts } = await createContainer(input, () => held?.mapIds());
   const { directory } = plan;
+  // docker's order (C-122)
+  if (!options.detach) noteEvent(engine, containerEvent(subject, "attach"));
   const pidfile = options.pidfile === undefined ? undefined : openPidfile(options.pidfile);
   const signals = options.detach || !options.sigProxy ? undefined : holdSignals();
   let started;

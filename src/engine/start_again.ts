@@ -9,6 +9,7 @@ import { holdUserNamespace } from "#runtime/user_namespace.ts";
 import { type ContainerRecord, readRecord } from "./container_record.ts";
 import { readStatus } from "./containers.ts";
 import type { Engine } from "./engine.ts";
+import { containerEvent, noteEvent } from "./events.ts";
 import { type KeptContainer, openKeptContainer, readKeptRequest } from "./kept_container.ts";
 import { withContainerLock } from "./lock_container.ts";
 import { startNotices } from "./make_container.ts";
@@ -56,6 +57,8 @@ export async function startAgain(
     const container = await openKeptContainer(engine, record);
     const { plan, mounts, request } = container;
     startNotices(request).forEach(engine.warn);
+    // docker's order (C-122)
+    if (options.isAttached) noteEvent(engine, containerEvent(record, "attach"));
     const started = startKept({
       engine,
       ...container,
