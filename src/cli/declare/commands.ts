@@ -9,6 +9,7 @@ import type { CommandDeclaration } from "./types.ts";
 import { UNIT_COMMANDS } from "./units.ts";
 import { UPKEEP_COMMANDS } from "./upkeep.ts";
 import { VOLUME_COMMANDS } from "./volumes.ts";
+import { WATCH_COMMANDS } from "./watch.ts";
 
 /** All commands of this version, in the order of the help. */
 export const COMMANDS: readonly CommandDeclaration[] = [
@@ -16,6 +17,7 @@ export const COMMANDS: readonly CommandDeclaration[] = [
   EXEC,
   ...LIFE_COMMANDS,
   ...CONTAINER_COMMANDS,
+  ...WATCH_COMMANDS,
   ...FILE_COMMANDS,
   ...IMAGE_COMMANDS,
   ...VOLUME_COMMANDS,

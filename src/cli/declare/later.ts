@@ -7,22 +7,12 @@ export const LATER_COMMANDS: readonly string[] = [
   "builder",
   "buildx",
   "compose",
-  "container pause",
-  "container port",
-  "container stats",
-  "container top",
-  "container unpause",
   "context",
   "image build",
   "image mount",
   "image unmount",
   "manifest",
   "network",
-  "pause",
-  "port",
-  "stats",
-  "top",
-  "unpause",
 ];
 
 /** Commands that an engine without root or without a cluster cannot have, and why. */

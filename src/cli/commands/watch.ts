@@ -1,0 +1,162 @@
+import { type Container, findContainer, readStatus } from "#engine/containers.ts";
+import { machineMemoryBytes, processorPercent, sampleUsage, type UsageSample } from "#engine/container_usage.ts";
+import type { Engine } from "#engine/engine.ts";
+import { requireRunning } from "#engine/require_running.ts";
+import { readSpecFile } from "#engine/spec_file.ts";
+import { topContainer } from "#engine/top_container.ts";
+import { whereabouts } from "#engine/whereabouts.ts";
+import { DugoutError } from "#oci/error.ts";
+import { escapeText } from "#oci/text.ts";
+import { delay } from "#storage/delay.ts";
+import { openContainerContext, openContainerListing } from "../context.ts";
+import { formatRows, type ListShape, type Row } from "../format/rows.ts";
+import { humanBinarySize, humanSize } from "../format/units.ts";
+import type { Invocation } from "../invocation.ts";
+import { hasSwitch, textOption } from "../options.ts";
+import { printOut } from "../output.ts";
+import { forEachName, recordOf } from "./containers.ts";
+
+/** docker's table of processes: at least 20 wide, three apart. */
+const LEAST_WIDTH = 20;
+const GAP = 3;
+
+/** `dugout top` */
+export async function runTop({ args, global }: Invocation): Promise<number> {
+  const [container = "", ...options] = args;
+  const engine = await openContainerContext(global);
+  const { titles, processes } = topContainer(engine, requireRunning(engine, container), options);
+  const lines = [titles, ...processes].map((cells) => cells.map((cell) => escapeText(cell, Infinity)));
+  const widths = titles.map((_, at) => Math.max(LEAST_WIDTH, ...lines.map((cells) => (cells[at] ?? "").length + GAP)));
+  const last = titles.length - 1;
+  printOut(
+    lines.map((cells) => cells.map((cell, at) => at === last ? cell : cell.padEnd(widths[at] ?? 0)).join("") + "\n")
+      .join(""),
+  );
+  return 0;
+}
+
+/** `dugout port`: there are none before there is a network of our own. */
+export async function runPort({ args, global }: Invocation): Promise<number> {
+  const [container = "", port] = args;
+  const engine = await openContainerContext(global);
+  const { name } = recordOf(findContainer(engine, container));
+  if (port === undefined) return 0;
+  if (!/^[0-9]{1,5}(?:\/(?:tcp|udp|sctp))?$/.test(port)) {
+    throw new DugoutError("PORT_INVALID", `invalid port '${port}'`, {
+      hint: "it is a number, and /tcp, /udp or /sctp",
+    });
+  }
+  throw new DugoutError(
+    "PORT_NOT_PUBLISHED",
+    `no public port '${port.includes("/") ? port : `${port}/tcp`}' published for ${name}`,
+  );
+}
+
+/** `dugout pause` and `dugout unpause` */
+export function runPause(invocation: Invocation): Promise<number> {
+  const word = invocation.command.names[0] ?? "";
+  return forEachName(invocation, (engine, name) => {
+    const { id } = requireRunning(engine, name);
+    throw new DugoutError(
+      word === "pause" ? "PAUSE_IMPOSSIBLE" : "NOT_PAUSED",
+      word === "pause"
+        ? `Cannot pause the container ${
+          id.slice(0, 12)
+        }: only a control group of its own can be frozen as a whole, and this version makes none`
+        : `Container ${id} is not paused`,
+      word === "pause" ? { hint: "'dugout kill -s STOP' stops its first process, and '-s CONT' lets it go on" } : {},
+    );
+  });
+}
+
+const STATS_HEADERS = {
+  ID: "CONTAINER ID",
+  Name: "NAME",
+  CPUPerc: "CPU %",
+  MemUsage: "MEM USAGE / LIMIT",
+  MemPerc: "MEM %",
+  NetIO: "NET I/O",
+  BlockIO: "BLOCK I/O",
+  PIDs: "PIDS",
+  Container: "CONTAINER",
+} as const;
+
+const STATS_SHAPE: ListShape = {
+  noun: "stats",
+  headers: STATS_HEADERS,
+  columns: ["ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs"],
+};
+
+const INTERVAL_MS = 1000;
+
+/** `dugout stats` */
+export async function runStats({ options, args, global }: Invocation): Promise<number> {
+  const format = textOption(options, "format");
+  const inFull = hasSwitch(options, "no-trunc");
+  const engine = await openContainerContext(global);
+  const choose = async (): Promise<Container[]> => {
+    if (args.length > 0) {
+      const here = whereabouts();
+      return args.map((name) => {
+        const record = recordOf(findContainer(engine, name));
+        return { record, status: readStatus(engine, record, here) };
+      });
+    }
+    const { containers } = await openContainerListing(global);
+    return containers.filter(({ status }) => hasSwitch(options, "all") || status.kind === "running");
+  };
+  let before = takeSamples(engine, await choose());
+  for (;;) {
+    await delay(INTERVAL_MS);
+    const containers = await choose();
+    const after = takeSamples(engine, containers);
+    const rows = containers.map((container) =>
+      describeUsage(container, before.get(container.record.id), after.get(container.record.id), inFull)
+    );
+    const text = formatRows(rows, STATS_SHAPE, format);
+    if (hasSwitch(options, "no-stream")) {
+      printOut(text);
+      return 0;
+    }
+    // home, and what was there is gone; programs that read it get no such marks
+    printOut(process.stdout.isTTY ? `\x1b[H\x1b[J${text}` : text);
+    before = after;
+  }
+}
+
+function takeSamples(engine: Engine, containers: readonly Container[]): Map<string, UsageSample> {
+  const samples = new Map<string, UsageSample>();
+  for (const { record: { id }, status } of containers) {
+    if (status.kind !== "running") continue;
+    samples.set(id, sampleUsage(status.state, readSpecFile(engine.dataRoot, id)?.init ?? false));
+  }
+  return samples;
+}
+
+/** Two numbers of bytes with a slash between them; "--" where one is unknown. */
+function pair(left: number | undefined, right: number | undefined, digits = 3): string {
+  return left === undefined || right === undefined ? "--" : `${humanSize(left, digits)} / ${humanSize(right, digits)}`;
+}
+
+/** A container in docker's words; one that does not run uses nothing. */
+function describeUsage(
+  { record: { id, name } }: Container,
+  before: UsageSample | undefined,
+  after: UsageSample | undefined,
+  inFull: boolean,
+): Row {
+  const limit = after === undefined ? 0 : machineMemoryBytes();
+  const memory = after?.memoryBytes ?? 0;
+  const percent = before === undefined || after === undefined ? 0 : processorPercent(before, after);
+  return {
+    BlockIO: after === undefined ? pair(0, 0) : pair(after.readBytes, after.writtenBytes),
+    CPUPerc: `${percent.toFixed(2)}%`,
+    Container: inFull ? id : id.slice(0, 12),
+    ID: inFull ? id : id.slice(0, 12),
+    MemPerc: `${(limit === 0 ? 0 : memory / limit * 100).toFixed(2)}%`,
+    MemUsage: `${humanBinarySize(memory)} / ${humanBinarySize(limit)}`,
+    Name: name,
+    NetIO: after === undefined ? pair(0, 0) : pair(after.receivedBytes, after.sentBytes),
+    PIDs: String(after?.tasks ?? 0),
+  };
+}
