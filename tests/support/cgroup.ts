@@ -46,8 +46,20 @@ export async function closeTestGroup(group: TestGroup, graceMs = 2_000): Promise
     }
     await delay(20);
   }
-  rmdirSync(group.path);
+  await removeGroup(group);
   return left;
+}
+
+/** A process that has just ended may hold the group for a moment. */
+async function removeGroup({ path }: TestGroup): Promise<void> {
+  for (let tries = 0;; tries++) {
+    try {
+      return rmdirSync(path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EBUSY" || tries === 100) throw error;
+      await delay(20);
+    }
+  }
 }
 
 function describeProcess(pid: number): string {
