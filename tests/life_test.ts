@@ -157,6 +157,26 @@ asBoth("restart starts again what ran, what ended, what was only made, and keeps
   assert.equal(stdout, "runs\ngoes\nmade\ngoes\nmade\nruns\nstart\nstart\n", stderr);
 }, { skip });
 
+asBoth("a container starts again whatever its ids and its root are, and its end is known", async (box) => {
+  const kinds = ["run $N --userns keep-id", "run $N --pid host", "run $N --init", "--storage-driver vfs run $N"];
+  const fuse = existsSync("/usr/bin/fuse-overlayfs") ? ["--storage-driver fuse-overlayfs run $N"] : [];
+  const lines = [...kinds, ...fuse].map((run) => `life "${run}" $I`);
+  const { stdout, stderr } = await script(
+    box,
+    `$D pull -q $I >/dev/null
+     life() {
+       $D $1 -d --name cc \${2:-} sh -c 'trap "exit 4" TERM; echo up; while :; do sleep 0.02; done' >/dev/null
+       for turn in 1 2; do
+         until [ "$($D logs cc | wc -l)" = $turn ]; do sleep 0.02; done
+         $D stop cc >/dev/null; $D wait cc; test $turn = 2 || $D start cc >/dev/null
+       done; $D rm cc
+     }
+     ${lines.join("\n     ")}
+     life "run $N --rootfs /:O"`,
+  );
+  assert.equal(stdout, "4\n4\ncc\n".repeat(lines.length + 1), stderr);
+}, { skip });
+
 asBoth("C-076 /dev/stdout can be opened again by a user who is not root, and it is in the log", async (box) => {
   const user = box.user.kind === "sub" ? ["--user", "33"] : [];
   await make(box, "run", ["--name", "cc", ...user], "sh", "-c", "echo x >/dev/stdout; echo y >/dev/stderr");

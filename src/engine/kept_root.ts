@@ -4,13 +4,14 @@
  *
  * @module
  */
-import { existsSync } from "node:fs";
+import { chmodSync, existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { mapName } from "#linux/idmap.ts";
 import { DugoutError } from "#oci/error.ts";
 import { isDigest } from "#oci/digest.ts";
 import { parseRunConfig } from "#oci/image_config.ts";
 import type { KeptRequest } from "#docker/request_codec.ts";
+import type { RootfsPlan } from "#runtime/setup.ts";
 import { planRootfs } from "#storage/driver.ts";
 import { hasLayer, layerPaths } from "#storage/layers.ts";
 import type { ContainerDirectory } from "./container_directory.ts";
@@ -68,4 +69,26 @@ export async function openKeptRoot(
     map,
     user,
   };
+}
+
+/**
+ * Lets go of the mark by which overlayfs refuses to mount once more what was mounted without syncs ("volatile"): nothing has
+ * to outlive a crash there, and the machine has not crashed.
+ */
+export function forgetVolatile(rootfs: RootfsPlan): void {
+  const works = rootfs.kind === "overlay"
+    ? [rootfs.work]
+    : rootfs.kind === "tree"
+    ? rootfs.parts.flatMap((part) => part.kind === "overlay" ? [part.work] : [])
+    : [];
+  for (const work of works) {
+    const mark = join(work, "work/incompat");
+    try {
+      // overlayfs makes them with mode 0
+      for (const path of [join(work, "work"), mark, join(mark, "volatile")]) chmodSync(path, 0o700);
+      rmSync(mark, { recursive: true });
+    } catch {
+      // there is none: it was mounted with syncs, or never
+    }
+  }
 }

@@ -11,6 +11,7 @@ import { readStatus } from "./containers.ts";
 import type { Engine } from "./engine.ts";
 import { containerEvent, noteEvent } from "./events.ts";
 import { type KeptContainer, openKeptContainer, readKeptRequest } from "./kept_container.ts";
+import { forgetVolatile } from "./kept_root.ts";
 import { withContainerLock } from "./lock_container.ts";
 import { startNotices } from "./make_container.ts";
 import { earlyMap } from "./prepare.ts";
@@ -59,6 +60,7 @@ export async function startAgain(
     startNotices(request).forEach(engine.warn);
     // docker's order (C-122)
     if (options.isAttached) noteEvent(engine, containerEvent(record, "attach"));
+    forgetVolatile(plan.root.rootfs);
     const started = startKept({
       engine,
       ...container,

@@ -113,7 +113,7 @@ function rotateSteps({ maxBytes, maxFiles }: LogLimits): Step[] {
     compute("less", { result: "size" }, maxBytes, "may it grow", { jump: { when: "nonzero", to: "no new log" } }),
     step(
       "openat",
-      [CONTAINER_FD, `${LOG_FILE}.new`, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0o600],
+      [CONTAINER_FD, `${LOG_FILE}.new`, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0o644],
       "make",
       "another log",
       { id: "new log", jump: { when: "error", to: "no new log" } },

@@ -61,6 +61,8 @@ export function planMonitor(plan: MonitorPlan): Tape {
   return {
     steps: [
       step("prctl", [PR_SET_NAME, "dugout-monitor", 0, 0, 0], "be called", "dugout-monitor", { ignore: true }),
+      // root of the container's namespace may be another id than the caller, who reads what is made here
+      step("umask", [0o022], "set", "umask"),
       ...openLogSteps(),
       ...followSteps(plan.log),
       ...endSteps(plan),
@@ -195,7 +197,7 @@ function recordSteps(directory: number, done: string, where: string): Step[] {
   return [
     step(
       "openat",
-      [directory, `${EXIT_RECORD}.new`, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600],
+      [directory, `${EXIT_RECORD}.new`, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644],
       "make the exit record in",
       where,
       { id, ...orElse },

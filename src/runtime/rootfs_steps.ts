@@ -1,8 +1,9 @@
-import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH, O_RDWR } from "#linux/file.ts";
+import { AT_FDCWD, F_SETFD, FD_CLOEXEC, O_CLOEXEC, O_DIRECTORY, O_PATH, O_RDWR } from "#linux/file.ts";
 import { MNT_DETACH, MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH } from "#linux/mount.ts";
 import { type Step, step } from "#tape/step.ts";
 import { attachSteps, bindSteps, fileSystemSteps, place } from "./mount_steps.ts";
 import type { RootfsPlan, TreePart } from "./setup.ts";
+import { ERROR_FD } from "./user_namespace.ts";
 import { ROOT } from "./target_steps.ts";
 
 const DIRECTORY = O_PATH | O_DIRECTORY | O_CLOEXEC;
@@ -183,6 +184,8 @@ export function fuseSteps(rootfs: RootfsPlan & { kind: "fuse-overlayfs" }): Step
     step("dup3", [{ result: MESSAGES }, 2, 0], "use as stderr", "the file for messages"),
     step("close_range", [3, 3, 0], "close", "descriptor 3"),
     step("close_range", [5, 0xffffffff, 0], "close", "descriptors from 5 on"),
+    // its server lives as long as the container: the end of the pipe is waited for
+    step("fcntl", [ERROR_FD, F_SETFD, FD_CLOEXEC], "close on exec", "the error pipe"),
     step(
       "execve",
       [
