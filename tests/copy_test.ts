@@ -325,3 +325,35 @@ asBoth("a created container takes files before its first start, also into its vo
   assert.equal((await box.run(["sh", "-c", script])).stdout, "in\nin\n");
   assert.equal(readFileSync(join(box.home, "f"), "utf8"), "in\n");
 }, { skip });
+
+asBoth("files of containers with other ids, with directories of the host as their root", async (box) => {
+  await box.run(["sh", "-c", `${DUGOUT} pull -q ${IMAGE}; mkdir root; echo f >f`]);
+  await stopped(box, "keep", "mkdir /y; echo y >/y/y", "--userns", "keep-id", "--user", "0");
+  await box.succeed(["cp", "keep:/bin", "root/"]);
+  const rootfs = async (name: string, path: string) =>
+    await box.succeed([
+      "run",
+      "-q",
+      "--network",
+      "none",
+      "--name",
+      name,
+      "--rootfs",
+      path,
+      "sh",
+      "-c",
+      "echo own >/own",
+    ]);
+  await rootfs("direct", "root");
+  await rootfs("over", "root:O");
+  const script = `D=${DUGOUT}
+    for c in keep direct over; do $D cp f $c:/in && $D cp $c:/in - | tar xO; done
+    $D cp keep:/y y && stat -c %u y/y; cat root/in root/own; $D diff over; $D diff keep; $D diff direct 2>/dev/null; echo $?
+    $D export over | tar t bin/sh own in; $D start -a over; echo $?; $D commit over 2>/dev/null; echo $?`;
+  const { stdout, stderr } = await box.run(["sh", "-c", script]);
+  assert.equal(
+    stdout,
+    `f\nf\nf\n${box.user.uid}\nf\nown\nC /in\nC /own\nA /in\nA /y\nA /y/y\n1\nbin/sh\nin\nown\n0\n1\n`,
+    stderr,
+  );
+}, { skip });

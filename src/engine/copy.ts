@@ -60,17 +60,18 @@ export async function copyOut(
       }, { data, view, inNamespace: true }));
   noteEvent(engine, containerEvent(record, "archive-path"));
   if (isStream) return await archive(target.fd);
-  const map = viewMap(record);
+  const ids = viewMap(record);
+  // a user may give files away only within the own ids: what -a means here
+  const givesAway = options.keepsOwners && !isSingle(ids);
   return await pipeBetween(archive, (data) =>
-    runInWorker(map, {
+    runInWorker(givesAway ? ids : OWN_IDS, {
       kind: "extract",
       place: "host",
       path: target.path,
       source: path,
-      // a user may give files away only within the own ids: what -a means here
-      owners: options.keepsOwners && !isSingle(map) ? "kept" : "own",
+      owners: givesAway ? "kept" : "own",
       isInert: true,
-    }, { data, inNamespace: options.keepsOwners && !isSingle(map) }));
+    }, { data, inNamespace: givesAway }));
 }
 
 /** Copies into a container. @throws As {@linkcode copyOut}. */

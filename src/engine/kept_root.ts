@@ -32,7 +32,7 @@ export async function openKeptRoot(
   { request, options }: KeptRequest,
   directory: ContainerDirectory,
 ): Promise<OpenedRoot> {
-  if (options.rootfs !== undefined) return openDirectoryRoot({ engine, request, directory }, options.rootfs);
+  if (options.rootfs !== undefined) return openDirectoryRoot({ engine, request, directory }, options.rootfs, false);
   const config = parseRunConfig(record.imageConfig ?? "{}", "the record of a container");
   // as it was unpacked: see openRoot
   const first = chooseUser(engine, { ...request, user: "0", groupAdd: [] }, { lowers: [], config });

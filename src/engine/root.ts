@@ -46,11 +46,11 @@ export interface OpenedRoot {
 export async function openRoot(input: RootInput): Promise<OpenedRoot> {
   return input.options.rootfs === undefined
     ? await openImageRoot(input)
-    : openDirectoryRoot(input, input.options.rootfs);
+    : openDirectoryRoot(input, input.options.rootfs, isVolatile(input));
 }
 
 async function openImageRoot(input: RootInput): Promise<OpenedRoot> {
-  const { engine, request, options, directory } = input;
+  const { engine, request, directory } = input;
   const { image } = await getImage(input);
   const { config } = image.config;
   // which ids a layer is unpacked with depends on the map; the map, with a single id, on nothing in the layers
@@ -69,7 +69,7 @@ async function openImageRoot(input: RootInput): Promise<OpenedRoot> {
     work,
     merged,
     copy,
-    volatile: options.rm && !keepsOutput(request, options),
+    volatile: isVolatile(input),
   });
   const root = { config, lowers, rootfs, imageId: image.id };
   if (driver.name !== "vfs") return { root, map, user };
@@ -117,10 +117,16 @@ export async function getImage(
   return found;
 }
 
+/** Whether nothing has to outlive the container: the kernel refuses a volatile upper directory a second time. */
+function isVolatile({ request, options }: Pick<RootInput, "request" | "options">): boolean {
+  return options.rm && !keepsOutput(request, options);
+}
+
 /** A root that is a directory of this machine. @throws {DugoutError} ROOTFS_MISSING. */
 export function openDirectoryRoot(
   { engine, request, directory }: Pick<RootInput, "engine" | "request" | "directory">,
   rootfs: NonNullable<RunOptions["rootfs"]>,
+  volatile: boolean,
 ): OpenedRoot {
   if (!fs.statSync(rootfs.path, { throwIfNoEntry: false })?.isDirectory()) {
     throw new DugoutError(
@@ -131,18 +137,17 @@ export function openDirectoryRoot(
   const lowers = [rootfs.path];
   const { map, user } = chooseUser(engine, request, { lowers, config: {} });
   const plan = rootfs.overlay
-    ? overlayOnDirectory(rootfs.path, directory)
+    ? overlayOnDirectory(rootfs.path, directory, volatile)
     : { kind: "directory" as const, path: rootfs.path };
   return { root: { config: {}, lowers, rootfs: plan }, map, user };
 }
 
-function overlayOn(lowers: readonly string[], directory: ContainerDirectory, volatile: boolean): RootfsPlan {
-  return { kind: "overlay", lowers, upper: directory.upper, work: directory.work, merged: directory.merged, volatile };
-}
-
-/** A directory of the host under an overlay that is thrown away; taken apart where something is mounted in it. */
-function overlayOnDirectory(path: string, directory: ContainerDirectory): RootfsPlan {
+/** A directory of the host under an overlay of the container's; taken apart where something is mounted in it. */
+function overlayOnDirectory(path: string, directory: ContainerDirectory, volatile: boolean): RootfsPlan {
   const mountPoints = readMountPoints();
-  if (!hasMountBelow(path, mountPoints)) return overlayOn([path], directory, true);
+  if (!hasMountBelow(path, mountPoints)) {
+    const { upper, work, merged } = directory;
+    return { kind: "overlay", lowers: [path], upper, work, merged, volatile };
+  }
   return { kind: "tree", parts: planHostTree(path, mountPoints, directory), merged: directory.merged };
 }
