@@ -1,6 +1,6 @@
 /** Which containers commands are about, and what lists and `inspect` tell of them: docker's words, and podman's where docker has none. */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { asBoth, needsRegistry, REGISTRY, type Sandbox } from "./harness.ts";
 
@@ -121,3 +121,35 @@ asBoth("templates of inspect work as people write them", async (box) => {
   assert.deepEqual(await lines(box, "inspect", "-f", "{{.Name}}", id.slice(0, 8)), ["/site"]);
   await box.succeed(["rm", "-fv", "site"]);
 }, { skip });
+
+asBoth(
+  "podman's flags of run: variables that are not passed on, a time zone; what cannot be had is refused",
+  async (box) => {
+    const env = async (...flags: string[]) =>
+      (await box.succeed(["run", "-q", "--rm", "--network", "none", ...flags, IMAGE, "env"])).stdout.trim().split("\n")
+        .sort();
+    assert.deepEqual(await env("--unsetenv-all", "-e", "A=b"), ["A=b"]);
+    const without = await env("--unsetenv", "HOME", "--unsetenv", "HOSTNAME", "-e", "HOME=/x");
+    assert.deepEqual(without.map((entry) => entry.split("=")[0]), ["HOME", "PATH"]);
+    const tz = await box.dugout([
+      "run",
+      "-q",
+      "--rm",
+      "--network",
+      "none",
+      "--tz",
+      "local",
+      IMAGE,
+      "test",
+      "-s",
+      "/etc/localtime",
+    ]);
+    assert.equal(tz.code, 0, tz.stderr);
+    for (const flags of [["--secret", "x"], ["--pod", "x"], ["--preserve-fds", "1"], ["--tz", "../../etc/passwd"]]) {
+      const { code, stderr } = await box.dugout(["run", "--rm", ...flags, IMAGE, "true"]);
+      assert.equal(code, 125, flags.join(" "));
+      assert.match(stderr, new RegExp(flags[0]!));
+    }
+  },
+  { skip: skip || (existsSync("/etc/localtime") ? false : "needs /etc/localtime") },
+);

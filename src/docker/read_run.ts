@@ -25,6 +25,7 @@ import { newEndpoint, parseNetwork, parseNetworkAlias } from "./network.ts";
 import { parseExposedPort, parsePort } from "./ports.ts";
 import { type FlagValues, refusalError, REFUSED, refuseFlags, refuseNetwork } from "./refused.ts";
 import { parseRestartPolicy } from "./restart.ts";
+import { parseTimeZone } from "./time_zone.ts";
 import {
   DEFAULT_SHM_BYTES,
   type EndpointRequest,
@@ -142,6 +143,14 @@ const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ["env", ({ envTexts }, value) => void envTexts.push(value)],
   ["env-file", ({ envFiles }, value) => void envFiles.push(value)],
   ["env-host", (draft, value, flag) => void (draft.envHost = readSwitch(value, flag))],
+  ["unsetenv", ({ request }, value, flag) => {
+    checkNoNul(flag, value);
+    if (request.unsetEnv !== "all") request.unsetEnv.push(value);
+  }],
+  ["unsetenv-all", ({ request }, value, flag) => {
+    if (readSwitch(value, flag)) request.unsetEnv = "all";
+  }],
+  ["tz", ({ mounts }, value) => void mounts.push(parseTimeZone(value))],
   ["workdir", ({ request }, value) => void (request.workingDir = names.parseWorkingDir(value))],
   ["user", ({ request }, value) => void (request.user = names.parseUserText(value, "--user"))],
   ["group-add", ({ request }, value) => void request.groupAdd.push(names.parseUserText(value, "--group-add"))],

@@ -52,7 +52,22 @@ const DOCKER_FLAGS =
   oom-kill-disable oom-score-adj pid pids-limit platform privileged publish publish-all pull quiet read-only restart rm
   runtime security-opt shm-size sig-proxy stop-signal stop-timeout storage-opt sysctl tmpfs tty ulimit use-api-socket user
   userns uts volume volume-driver volumes-from workdir`.split(/\s+/);
-const OUR_FLAGS = ["env-host", "pidfile", "rootfs", "tls-verify", "explain", "format", "replace", "sdnotify"];
+const OUR_FLAGS = [
+  "env-host",
+  "pidfile",
+  "rootfs",
+  "tls-verify",
+  "explain",
+  "format",
+  "replace",
+  "sdnotify",
+  "tz",
+  "unsetenv",
+  "unsetenv-all",
+  "pod",
+  "secret",
+  "preserve-fds",
+];
 
 test("without flags a run is the default", () => {
   assert.deepEqual(read({}), { request: newRunRequest("image"), options: newRunOptions() });

@@ -128,6 +128,7 @@ function keptSchema(): Reads<KeptRequest> {
     command: maybe(texts),
     entrypoint: maybe(texts),
     env: v.array(v.strictTuple([text, text])),
+    unsetEnv: v.optional(v.union([texts, v.literal("all")]), []),
     workingDir: maybe(text),
     user: maybe(text),
     groupAdd: texts,

@@ -20,6 +20,8 @@ export interface RunRequest {
   entrypoint: string[] | undefined;
   /** In order, each name once. Added to the image's. */
   env: (readonly [name: string, value: string])[];
+  /** Variables of the image and of our own that it does not get; `all` of them. */
+  unsetEnv: string[] | "all";
   workingDir: string | undefined;
   /** `USER[:GROUP]` as typed; runtime/users.ts reads it against the image. */
   user: string | undefined;
@@ -319,6 +321,7 @@ export function newRunRequest(image: string | undefined): RunRequest {
     command: undefined,
     entrypoint: undefined,
     env: [],
+    unsetEnv: [],
     workingDir: undefined,
     user: undefined,
     groupAdd: [],

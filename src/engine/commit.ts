@@ -21,6 +21,7 @@ import type { Engine } from "./engine.ts";
 import { containerEvent, noteEvent } from "./events.ts";
 import { ensureLayers, openLayerStore } from "./layers.ts";
 import { readFromWorker } from "./read_from_worker.ts";
+import { keptImageEnv } from "./spec.ts";
 import { runInWorker } from "./worker.ts";
 
 /** What a commit is asked for. */
@@ -99,7 +100,7 @@ function findBase(engine: Engine, record: ContainerRecord): ImageContent {
 
 /** The image's configuration with what the container was asked for in its place, as docker merges them. */
 export function committedConfig(image: RunConfig, request: RunRequest): RunConfig {
-  const env = new Map((image.Env ?? []).map((entry) => [entry.split("=", 1)[0]!, entry]));
+  const env = new Map(keptImageEnv(image, request).map((entry) => [entry.split("=", 1)[0]!, entry]));
   for (const [name, value] of request.env) env.set(name, `${name}=${value}`);
   const entrypoint = request.entrypoint ?? image.Entrypoint;
   // an entrypoint of its own makes the image's arguments meaningless
@@ -108,7 +109,7 @@ export function committedConfig(image: RunConfig, request: RunRequest): RunConfi
   const ports = request.exposedPorts.flatMap(({ first, last, protocol }) =>
     Array.from({ length: last - first + 1 }, (_, at) => `${first + at}/${protocol}`)
   );
-  const { Entrypoint: _entrypoint, Cmd: _command, ...rest } = image;
+  const { Entrypoint: _entrypoint, Cmd: _command, Env: _env, ...rest } = image;
   return {
     ...rest,
     ...(env.size === 0 ? {} : { Env: [...env.values()] }),

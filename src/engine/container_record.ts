@@ -15,7 +15,7 @@ import { encodeRequest } from "#docker/request_codec.ts";
 import type { MountRequest, RunOptions, RunRequest } from "#docker/run_request.ts";
 import { listDirectory } from "#storage/content.ts";
 import { describeRoot, type RootSource } from "./prepare.ts";
-import { commandOf } from "./spec.ts";
+import { commandOf, keptImageEnv } from "./spec.ts";
 import { type Whereabouts, whereabouts } from "./whereabouts.ts";
 
 /** A mount as it is told of later. */
@@ -119,7 +119,7 @@ export function makeRecord(input: RecordInput): Record<string, unknown> {
       hostname: request.hostname,
       domainname: request.domainname,
       user: request.user ?? config.User,
-      env: [...config.Env ?? [], ...request.env.map(([key, value]) => `${key}=${value}`)],
+      env: [...keptImageEnv(config, request), ...request.env.map(([key, value]) => `${key}=${value}`)],
       entrypoint: request.entrypoint ?? config.Entrypoint,
       cmd: request.command ?? config.Cmd,
       workingDir: request.workingDir ?? config.WorkingDir,

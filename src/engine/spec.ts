@@ -114,6 +114,11 @@ export function commandOf(request: RunRequest, image: RunConfig): string[] {
   return args;
 }
 
+/** The variables of an image that a container gets. */
+export function keptImageEnv({ Env = [] }: RunConfig, { unsetEnv }: RunRequest): string[] {
+  return unsetEnv === "all" ? [] : Env.filter((entry) => !unsetEnv.includes(entry.split("=", 1)[0]!));
+}
+
 function environmentOf(input: SpecInput): string[] {
   const { request, image, user } = input;
   const env = new Map<string, string>([["PATH", DEFAULT_PATH], ["HOSTNAME", input.hostname]]);
@@ -122,8 +127,10 @@ function environmentOf(input: SpecInput): string[] {
     const equals = entry.indexOf("=");
     env.set(equals < 0 ? entry : entry.slice(0, equals), equals < 0 ? "" : entry.slice(equals + 1));
   }
-  for (const [name, value] of request.env) env.set(name, value);
   if (!env.has("HOME")) env.set("HOME", user.home);
+  const { unsetEnv } = request;
+  for (const name of unsetEnv === "all" ? [...env.keys()] : unsetEnv) env.delete(name);
+  for (const [name, value] of request.env) env.set(name, value);
   return Array.from(env, ([name, value]) => {
     const entry = `${name}=${value}`;
     // UTF-8 has at most three bytes for a UTF-16 unit
