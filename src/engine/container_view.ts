@@ -21,7 +21,7 @@ import type { ContainerId } from "./container_id.ts";
 import type { ContainerRecord } from "./container_record.ts";
 import { readStatus } from "./containers.ts";
 import type { Engine } from "./engine.ts";
-import { openKeptRoot } from "./kept_root.ts";
+import { forgetVolatile, openKeptRoot } from "./kept_root.ts";
 import { parseMapName } from "./layer_shelf.ts";
 import { withContainerLock } from "./lock_container.ts";
 import type { ContainerState } from "./state.ts";
@@ -128,6 +128,7 @@ async function stoppedView(
   if (rootfs.kind === "overlay" && purpose === "read") {
     return { kind: "snapshot", directories: layers, at: rootfs.merged, mounts };
   }
+  forgetVolatile(rootfs);
   return { kind: "writable", rootfs, mounts, readOnly: kept.request.readOnlyRoot };
 }
 

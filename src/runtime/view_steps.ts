@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { AT_EMPTY_PATH, AT_FDCWD, F_SETFD, FD_CLOEXEC, O_DIRECTORY, O_PATH } from "#linux/file.ts";
+import { AT_EMPTY_PATH, AT_FDCWD, O_DIRECTORY, O_PATH } from "#linux/file.ts";
 import { MNT_DETACH, MOUNT_ATTR_RDONLY, MOUNT_ATTR_SIZE, mountAttr, MS_REC, MS_SLAVE } from "#linux/mount.ts";
 import { CLONE_NEWNS } from "#linux/namespaces.ts";
 import { ENOENT } from "#linux/errno_values.ts";
@@ -16,7 +16,6 @@ import { attachSteps, type BindOptions, bindSteps, place } from "./mount_steps.t
 import { fuseSteps, rootfsSteps } from "./rootfs_steps.ts";
 import type { RootfsPlan } from "./setup.ts";
 import { ROOT } from "./target_steps.ts";
-import { ERROR_FD } from "./user_namespace.ts";
 
 /** A volume or a directory of the host in a container. */
 export interface ViewMount {
@@ -79,8 +78,6 @@ function rootSteps(view: ContainerView): Step[] {
   const { rootfs } = view;
   if (rootfs.kind !== "fuse-overlayfs") return rootfsSteps(rootfs, { uid: 0, gid: 0 });
   return [
-    // its server stays, and would hold the pipe whose end says that all went well
-    step("fcntl", [ERROR_FD, F_SETFD, FD_CLOEXEC], "close on exec", "the error pipe"),
     ...fuseSteps(rootfs),
     step("wait4", [{ result: "fuse fork" }, { buffer: "status" }, 0, 0], "wait for", "fuse-overlayfs", { retry: true }),
     ...guardSteps(rootfs.merged),

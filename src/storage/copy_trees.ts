@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Fd } from "#linux/call.ts";
+import { type Fd, tryCall } from "#linux/call.ts";
 import { ENOENT, ENOTDIR } from "#linux/errno_values.ts";
 import { close, O_NOFOLLOW, O_PATH } from "#linux/file.ts";
 import { DugoutError } from "#oci/error.ts";
@@ -96,6 +96,8 @@ export function archivePath(plan: ArchivePlan): CopyResult {
  */
 export function extractToPath(plan: ExtractPlan): CopyResult {
   endWithParent();
+  // in a container the caller's umask has no say (C-061)
+  if (plan.place === "container") tryCall("umask", 0);
   const { source } = plan;
   return source === undefined ? extractArchive(plan) : extractCopy(plan, fromText(source));
 }
