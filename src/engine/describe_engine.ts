@@ -35,7 +35,7 @@ export function describeEngine(
       ["Supports user attributes", String(traits.xattrs)],
       ["Reason", reason],
     ],
-    Plugins: { Volume: ["local"], Network: ["host", "none"], Authorization: null, Log: ["none"] },
+    Plugins: { Volume: ["local"], Network: ["host", "none"], Authorization: null, Log: ["json-file", "local", "none"] },
     MemoryLimit: false,
     SwapLimit: false,
     CpuCfsPeriod: false,
@@ -44,20 +44,32 @@ export function describeEngine(
     CPUSet: false,
     PidsLimit: false,
     IPv4Forwarding: true,
+    BridgeNfIptables: false,
+    BridgeNfIp6tables: false,
     Debug: false,
+    NFd: 0,
     OomKillDisable: false,
+    NGoroutines: 0,
     SystemTime: new Date().toISOString(),
-    LoggingDriver: "none",
+    LoggingDriver: "json-file",
     // no limits in this version: no cgroup is touched
     CgroupDriver: "none",
     CgroupVersion: cgroup,
     KernelVersion: facts.kernel,
-    OperatingSystem: readOperatingSystem(),
+    OperatingSystem: readRelease("PRETTY_NAME") ?? "Linux",
+    OSVersion: readRelease("VERSION_ID") ?? "",
     OSType: "linux",
     Architecture: HOST_ARCH,
     IndexServerAddress: "https://index.docker.io/v1/",
+    RegistryConfig: {
+      AllowNondistributableArtifactsCIDRs: null,
+      InsecureRegistryCIDRs: [],
+      IndexConfigs: new Map(),
+      Mirrors: null,
+    },
     NCPU: cpus().length,
     MemTotal: totalmem(),
+    GenericResources: null,
     DockerRootDir: engine.dataRoot,
     HttpProxy: "",
     HttpsProxy: "",
@@ -76,9 +88,14 @@ export function describeEngine(
       Error: "",
       RemoteManagers: null,
     },
+    NEventsListener: 0,
     LiveRestoreEnabled: true,
     Isolation: "",
     InitBinary: "",
+    ContainerdCommit: { ID: "" },
+    RuncCommit: { ID: "" },
+    InitCommit: { ID: "" },
+    CDISpecDirs: null,
     SecurityOptions: [
       ...(facts.hasSeccomp ? ["name=seccomp,profile=builtin"] : []),
       "name=rootless",
@@ -95,15 +112,15 @@ export function describeEngine(
   };
 }
 
-/** The distribution's name for itself (os-release(5)). */
-function readOperatingSystem(): string {
+/** What the distribution says of itself (os-release(5)). */
+function readRelease(key: string): string | undefined {
   for (const path of ["/etc/os-release", "/usr/lib/os-release"]) {
     try {
-      const line = readFileSync(path, "utf8").split("\n").find((entry) => entry.startsWith("PRETTY_NAME="));
-      if (line !== undefined) return line.slice("PRETTY_NAME=".length).replace(/^"|"$/g, "");
+      const line = readFileSync(path, "utf8").split("\n").find((entry) => entry.startsWith(`${key}=`));
+      if (line !== undefined) return line.slice(key.length + 1).replace(/^"|"$/g, "");
     } catch {
       // not every machine has it
     }
   }
-  return "Linux";
+  return undefined;
 }
