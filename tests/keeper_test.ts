@@ -1,9 +1,9 @@
 /** Restart policies, and the process that carries them out. */
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { asBoth, needsRegistry, REGISTRY, type Sandbox } from "./harness.ts";
+import { eventually, keepers, noKeeper } from "./support/keepers.ts";
 
 const skip = needsRegistry();
 const IMAGE = `${REGISTRY}/busybox`;
@@ -15,35 +15,6 @@ async function runDetached(box: Sandbox, flags: readonly string[], ...command: s
 async function inspect(box: Sandbox, name: string, template: string): Promise<string> {
   return (await box.succeed(["inspect", "-f", template, name])).stdout.trim();
 }
-
-/** Waits until `look` gives what is wanted. */
-async function eventually<T>(look: () => Promise<T>, wanted: (found: T) => boolean, what: string): Promise<T> {
-  const stopMs = Date.now() + 20_000;
-  for (;;) {
-    const found = await look();
-    if (wanted(found)) return found;
-    assert.ok(Date.now() < stopMs, `${what}: at last it was ${JSON.stringify(found)}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
-/** Processes of the keepers of a sandbox's stores, whether they sleep or are awake: they hold a lock. */
-async function keepers(box: Sandbox): Promise<number[]> {
-  const locks = [box.store, join(box.home, "other")].map((store) =>
-    `*/keeper/${createHash("sha256").update(store).digest("hex").slice(0, 16)}/lock`
-  ).join("|");
-  const script = `for d in /proc/[0-9]*; do
-    if [ "$(stat -c %u $d 2>/dev/null)" = "$(id -u)" ]; then
-      if tr '\\0' ' ' <$d/cmdline 2>/dev/null | grep -q '^dugout-keeper\\|__keeper'; then
-        for f in $d/fd/*; do case $(readlink "$f") in ${locks}) echo "\${d#/proc/}";; esac; done
-      fi
-    fi
-  done; :`;
-  const { stdout } = await box.run(["sh", "-c", script]);
-  return [...new Set(stdout.split("\n").filter((line) => line !== "").map(Number))];
-}
-
-const noKeeper = (box: Sandbox) => eventually(() => keepers(box), (pids) => pids.length === 0, "keepers");
 
 asBoth("a container that fails is started again so often as it was asked for, and no keeper stays", async (box) => {
   await runDetached(box, ["--name", "twice", "--restart", "on-failure:2"], "sh", "-c", "echo run; exit 5");

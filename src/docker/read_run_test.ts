@@ -282,7 +282,6 @@ test("what this version or any user cannot have is refused, with the reason", ()
     { network: ["mynet"] },
     { network: ["slirp"] },
     { gpus: "all" },
-    { "health-cmd": "true" },
     { runtime: "runc" },
     { isolation: "hyperv" },
     { "volume-driver": "nfs" },

@@ -46,7 +46,6 @@ function network(what: string, unset: readonly string[] = [""]): Refusal {
 }
 
 const NETWORK_HINT = "--network host shares the machine's network, --network none has a loopback alone";
-const HEALTH_REASON = "health checks need the keeper that this version does not have yet";
 const WINDOWS = "it is for Windows containers";
 const REAL_TIME = "real-time scheduling by cgroup needs cgroup v1 and root";
 
@@ -107,12 +106,6 @@ export const REFUSED: ReadonlyMap<string, Refusal> = new Map([
   ["link", network("linking containers")],
 
   // until containers outlive the command
-  ["health-cmd", notYet(HEALTH_REASON)],
-  ["health-interval", notYet(HEALTH_REASON, ["", "0", "0s"])],
-  ["health-retries", notYet(HEALTH_REASON, NUMBER_UNSET)],
-  ["health-start-interval", notYet(HEALTH_REASON, ["", "0", "0s"])],
-  ["health-start-period", notYet(HEALTH_REASON, ["", "0", "0s"])],
-  ["health-timeout", notYet(HEALTH_REASON, ["", "0", "0s"])],
 
   // others
   [

@@ -16,6 +16,8 @@ import { signalName } from "#linux/signals.ts";
 import { parseRunConfig, type RunConfig } from "#oci/image_config.ts";
 import { LOG_FILE } from "#runtime/log_frame.ts";
 import type { ContainerRecord, RecordedMount } from "./container_record.ts";
+import { describeHealth, healthOf } from "./health/describe_health.ts";
+import { mergeHealthcheck } from "./health/health_config.ts";
 import type { Container, ContainerStatus } from "./containers.ts";
 import { describeHostConfig } from "./describe_host_config.ts";
 import type { Engine } from "./engine.ts";
@@ -51,7 +53,7 @@ export function describeContainer(
     Created: record.created,
     Path: path,
     Args: args,
-    State: describeState(container),
+    State: describeState(engine, container),
     Image: record.imageId ?? "",
     ResolvConfPath: join(directory, "resolv.conf"),
     HostnamePath: join(directory, "hostname"),
@@ -92,7 +94,7 @@ function describeConfig(record: ContainerRecord, request: RunRequest, options: K
   const attached = (stream: AttachStream, usual: boolean): boolean => options.attach?.includes(stream) ?? usual;
   const ports = [...config.ExposedPorts ?? [], ...request.exposedPorts.flatMap(portTexts)];
   const volumes = record.mounts.filter(({ isAnonymous }) => isAnonymous === true).map(({ target }) => target);
-  const { Test, ...times } = config.Healthcheck ?? {};
+  const { Test, ...times } = mergeHealthcheck(request.health, config.Healthcheck) ?? {};
   return {
     Hostname: facts["hostname"] ?? record.id.slice(0, 12),
     Domainname: facts["domainname"] ?? "",
@@ -167,8 +169,9 @@ function describeNetworks(network: string): Record<string, unknown> {
   };
 }
 
-function describeState(container: Container): Record<string, unknown> {
+function describeState(engine: Engine, container: Container): Record<string, unknown> {
   const { status } = container;
+  const health = healthOf(engine, container);
   const isRunning = status.kind === "running";
   const isRestarting = status.kind === "exited" && status.isRestarting === true;
   const end = status.kind === "exited" || status.kind === "created" ? status.end : undefined;
@@ -186,7 +189,7 @@ function describeState(container: Container): Record<string, unknown> {
     StartedAt: timeText(isRunning ? status.state.startedMs : end?.startedMs),
     FinishedAt: timeText(end?.finishedMs),
     // templates may ask for it
-    Health: undefined,
+    Health: health === undefined ? undefined : describeHealth(health),
   };
 }
 

@@ -11,6 +11,7 @@ import { type Container, findContainer } from "./containers.ts";
 import { stateWord } from "./describe_container.ts";
 import type { ContainerRecord } from "./container_record.ts";
 import type { Engine } from "./engine.ts";
+import { healthOf } from "./health/describe_health.ts";
 import { restartPolicyOf } from "./keeper/restart_policy.ts";
 import { compileNamePattern } from "./name_pattern.ts";
 import { shownExitCode } from "./signal_container.ts";
@@ -118,7 +119,7 @@ function compileTest(engine: Engine, key: string, values: readonly string[], now
     case "network":
       return any(({ record }, value) => record.network === value);
     case "health":
-      return any((_, value) => value === "none");
+      return any((container, value) => (healthOf(engine, container)?.status ?? "none") === value);
     case "restart-policy":
       return any(({ record }, value) => restartPolicyOf(record).kind === value);
     case "should-start-on-boot":

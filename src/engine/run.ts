@@ -27,6 +27,7 @@ import { discardContainer, forgetContainer } from "./remove.ts";
 import { readBootId, readStartTime, writeState } from "./state.ts";
 import { needsOpening, type OpenedMount, plainMounts } from "./volume_mounts.ts";
 import { openPidfile, type Pidfile } from "./pidfile.ts";
+import { healthConfig } from "./health/health_config.ts";
 import { keepsOutput } from "./keeps_output.ts";
 import {
   checkStore,
@@ -232,6 +233,9 @@ async function startRun(input: RunInput): Promise<Started> {
   const subject: EventSubject = { id: directory.id, name, image: request.image, labels };
   noteEvents(engine, foregroundEvents(subject, startedMs));
   pidfile?.write(running.pid);
+  if (healthConfig(request.health, plan.root.config) !== undefined) {
+    (await import("./keeper/keeper_lock.ts")).callKeeper(engine);
+  }
   input.started?.({ id: directory.id, name, running });
 
   const remember = footing === undefined || !isRememberable(request, options, plan.root)

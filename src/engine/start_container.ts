@@ -39,6 +39,7 @@ import type { Engine } from "./engine.ts";
 import { containerEvent, type EventSubject, noteEvent } from "./events.ts";
 import { openKeptStdio } from "./kept_stdio.ts";
 import { encodeLastWork, LAST_WORK_ARGUMENT } from "./last_work.ts";
+import { healthConfig } from "./health/health_config.ts";
 import { callKeeper } from "./keeper/keeper_lock.ts";
 import { logLimits } from "./log/limits.ts";
 import { type LogFile, openLogFile } from "./log/log_files.ts";
@@ -125,8 +126,8 @@ export function startKept(input: StartInput): StartedKept {
 }
 
 /** Whether somebody has to look after it. */
-function needsKeeper({ request }: StartInput): boolean {
-  return request.restart.kind !== "no";
+function needsKeeper({ request, plan }: StartInput): boolean {
+  return request.restart.kind !== "no" || healthConfig(request.health, plan.root.config) !== undefined;
 }
 
 function goneError(name: string): DugoutError {

@@ -2,6 +2,8 @@ import { hasRecord } from "#engine/container_record.ts";
 import type { Container } from "#engine/containers.ts";
 import { stateWord } from "#engine/describe_container.ts";
 import { compileContainerFilter, LIST_CONTAINER_FILTERS, parseContainerFilters } from "#engine/filter_containers.ts";
+import { healthOf } from "#engine/health/describe_health.ts";
+import type { HealthWord } from "#engine/health/judge.ts";
 import { type ContainerSize, measureContainers } from "#engine/measure_container.ts";
 import { shownExitCode } from "#engine/signal_container.ts";
 import { openContainerListing, warn } from "../context.ts";
@@ -62,7 +64,9 @@ export async function runPs({ options, global }: Invocation): Promise<number> {
     /\.Size\b/.test(format ?? "");
   const sizes = wantsSize ? await measureContainers(engine, chosen.map(({ record }) => record)) : [];
   const rows = order(chosen.map((container, i) => ({ container, size: sizes[i] })), compare)
-    .map(({ container, size }) => describeContainerRow(container, nowMs, idsInFull, size));
+    .map(({ container, size }) =>
+      describeContainerRow(container, nowMs, idsInFull, size, healthOf(engine, container)?.status)
+    );
   if (isExternal) rows.push(...unread.map((id) => describeDamagedRow(id, idsInFull)));
   const columns = ["ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"];
   const shape: ListShape = {
@@ -127,6 +131,7 @@ export function describeContainerRow(
   nowMs: number,
   inFull: boolean,
   size: ContainerSize | undefined,
+  health?: HealthWord,
 ): Row {
   const { record, status } = container;
   const createdMs = Date.parse(record.created);
@@ -142,7 +147,7 @@ export function describeContainerRow(
     get CreatedAt() {
       return Number.isNaN(createdMs) ? "N/A" : formatGoTime(createdMs);
     },
-    Status: describeStatus(container, nowMs),
+    Status: describeStatus(container, nowMs) + describeHealthWord(health, container),
     State: stateWord(status),
     Ports: "",
     Names: record.name,
@@ -152,6 +157,11 @@ export function describeContainerRow(
     LocalVolumes: String(record.mounts.filter(({ volume }) => volume !== undefined).length),
     Networks: record.network === "default" ? "host" : record.network,
   };
+}
+
+function describeHealthWord(health: HealthWord | undefined, { status }: Container): string {
+  if (health === undefined || status.kind !== "running") return "";
+  return health === "starting" ? " (health: starting)" : ` (${health})`;
 }
 
 /** Docker's words. */

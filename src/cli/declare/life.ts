@@ -11,6 +11,15 @@ const CREATE_OPTIONS = RUN_OPTIONS.filter(({ flags }) => !OF_RUN_ALONE.some((fla
 /** The life of a container that is on record, and what it has written. */
 export const LIFE_COMMANDS: readonly CommandDeclaration[] = [
   {
+    names: ["healthcheck run"],
+    usage: "CONTAINER",
+    summary: "Run the health check of a container now",
+    arguments: { least: 1, most: 1 },
+    options: [],
+    examples: [["healthcheck run web", "exit code 0: it is well, 1: it is not"]],
+    failureExitCode: 125,
+  },
+  {
     names: ["create", "container create"],
     usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
     summary: "Make a container without starting it",

@@ -17,6 +17,7 @@ import { encodeTape } from "#tape/encode.ts";
 import type { ContainerDirectory } from "../container_directory.ts";
 import type { Engine } from "../engine.ts";
 import type { Prepared, RootSource } from "../prepare.ts";
+import { healthConfig } from "../health/health_config.ts";
 import { needsOpening } from "../volume_mounts.ts";
 import { ANSWER_BUFFER, factSteps } from "./facts.ts";
 import type { Ground } from "./ground.ts";
@@ -52,7 +53,9 @@ export function isRememberable(request: RunRequest, options: RunOptions, root: R
   return options.rm && !options.tty && !options.detach && options.rootfs === undefined && options.pull !== "always" &&
     options.cidfile === undefined && options.pidfile === undefined && (options.name ?? "").length <= MOST_NAME_BYTES &&
     request.mounts.length === 0 && request.devices.length === 0 && !needsOpening(request, root.config) &&
-    !kinds.includes("container") && root.rootfs.kind === "overlay";
+    // the keeper is called by the whole way alone
+    healthConfig(request.health, root.config) === undefined && !kinds.includes("container") &&
+    root.rootfs.kind === "overlay";
 }
 
 /** What is kept of a run. */

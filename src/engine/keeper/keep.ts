@@ -12,6 +12,10 @@ import { close } from "#linux/file.ts";
 import { listContainers } from "../containers.ts";
 import type { ContainerRecord } from "../container_record.ts";
 import type { Engine } from "../engine.ts";
+import { checkHealth } from "../health/check_health.ts";
+import { type HealthConfig, healthConfigOf } from "../health/health_config.ts";
+import { readHealth } from "../health/health_file.ts";
+import { nextProbeMs } from "../health/judge.ts";
 import { startAgain } from "../start_again.ts";
 import { leaveContainer } from "../stay_with_container.ts";
 import { type ContainerState, readBootId } from "../state.ts";
@@ -22,6 +26,9 @@ import { openWake, sleepAsTape } from "./sleep_as_tape.ts";
 
 /** A shorter sleep is not worth a start of the program. */
 const SHORT_MS = 1_000;
+
+/** A container that is just being started is looked at so often. */
+const SETTLE_MS = 200;
 
 /** Something to do for a container: from when on, and what. */
 interface Duty {
@@ -83,10 +90,16 @@ function makeRounds(engine: Engine): Rounds {
   const rounds: Rounds = { duties: [], processes: [], ids: [] };
   const bootId = readBootId();
   for (const { record, status } of listContainers(engine).containers) {
-    if (restartPolicyOf(record).kind === "no") continue;
     if (status.kind === "running") {
+      const health = healthConfigOf(record);
+      if (health === undefined && restartPolicyOf(record).kind === "no") continue;
       rounds.ids.push(record.id);
       rounds.processes.push(status.state);
+      if (health !== undefined) rounds.duties.push(healthDuty(engine, record, status.state, health));
+    } else if (status.kind === "created" && status.isStarting && restartPolicyOf(record).kind !== "no") {
+      // a moment later it runs, or whoever started it was killed
+      rounds.ids.push(record.id);
+      rounds.duties.push({ id: record.id, dueMs: Date.now() + SETTLE_MS, act: () => Promise.resolve() });
     } else if (status.kind === "exited" && isRestarting(engine, record, status.end, bootId)) {
       rounds.ids.push(record.id);
       const dueMs = restartDueMs(engine, record, status.end, Date.now());
@@ -94,6 +107,22 @@ function makeRounds(engine: Engine): Rounds {
     }
   }
   return rounds;
+}
+
+function healthDuty(engine: Engine, record: ContainerRecord, state: ContainerState, config: HealthConfig): Duty {
+  const dueMs = nextProbeMs(readHealth(engine, record.id, state.startedMs), config, state.startedMs);
+  return {
+    id: record.id,
+    // a clock that was set back does not put a probe off
+    dueMs: Math.min(dueMs, Date.now() + config.intervalMs),
+    act: async () => {
+      try {
+        await checkHealth(engine, record, state, config);
+      } catch {
+        // a full disk, or it was just removed: the next round sees
+      }
+    },
+  };
 }
 
 /** Starts a container once more; one that cannot be started is left, with the error on record. */

@@ -1,12 +1,14 @@
 import { closeSync } from "node:fs";
 import type { Container } from "../containers.ts";
 import type { Engine } from "../engine.ts";
+import { healthConfigOf } from "../health/health_config.ts";
 import { callKeeper, lockKeeper } from "./keeper_lock.ts";
 import { restartPolicyOf } from "./restart_policy.ts";
 
 /** Whether a container is to be looked after. */
 function needsKeeper({ record, status }: Container): boolean {
-  if (status.kind === "running") return restartPolicyOf(record).kind !== "no";
+  if (status.kind === "running") return restartPolicyOf(record).kind !== "no" || healthConfigOf(record) !== undefined;
+  if (status.kind === "created") return status.isStarting && restartPolicyOf(record).kind !== "no";
   return status.kind === "exited" && status.isRestarting === true;
 }
 

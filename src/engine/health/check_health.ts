@@ -1,0 +1,33 @@
+import type { ContainerRecord } from "../container_record.ts";
+import type { Engine } from "../engine.ts";
+import { containerEvent, noteEvent } from "../events.ts";
+import { withContainerLock } from "../lock_container.ts";
+import type { ContainerState } from "../state.ts";
+import { readHealth, writeHealth } from "./health_file.ts";
+import type { HealthConfig } from "./health_config.ts";
+import { judge, type ProbeResult } from "./judge.ts";
+import { runProbe } from "./probe.ts";
+
+/** Probes a container that runs, and notes what it means for its health. @returns The probe. */
+export async function checkHealth(
+  engine: Engine,
+  record: ContainerRecord,
+  { startedMs }: Pick<ContainerState, "startedMs">,
+  config: HealthConfig,
+): Promise<ProbeResult> {
+  const probe = await runProbe(engine, record.id, config);
+  // others may have probed meanwhile, by hand
+  await withContainerLock(engine, record.id, () => {
+    const before = readHealth(engine, record.id, startedMs);
+    const after = judge(before, probe, config, startedMs);
+    try {
+      writeHealth(engine, record.id, startedMs, after);
+    } catch (error) {
+      // it ended and was removed while it was probed
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
+      throw error;
+    }
+    if (after.status !== before.status) noteEvent(engine, containerEvent(record, `health_status: ${after.status}`));
+  });
+  return probe;
+}
