@@ -321,7 +321,8 @@ asBoth("a created container takes files before its first start, also into its vo
     "/data/f",
     "/etc/own",
   ]);
-  const script = `D=${DUGOUT}; echo in >f; $D cp f cc:/data/ && $D cp f cc:/etc/own && $D start -a cc`;
+  const script =
+    `D=${DUGOUT}; echo in >f; $D cp cc:/data got && ls got; $D cp f cc:/data/ && $D cp f cc:/etc/own && $D start -a cc`;
   assert.equal((await box.run(["sh", "-c", script])).stdout, "in\nin\n");
   assert.equal(readFileSync(join(box.home, "f"), "utf8"), "in\n");
 }, { skip });

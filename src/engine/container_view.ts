@@ -53,7 +53,9 @@ export async function withContainerView<T>(
       close(running);
     }
   }
-  if (purpose === "read") return await act({ view: await stoppedView(engine, record, "read"), map });
+  // one that has not been started may lack the places of its volumes: they are made as its start would
+  const looks = purpose === "read" && !record.isNew;
+  if (looks) return await act({ view: await stoppedView(engine, record, "read"), map });
   return await withContainerLock(engine, record.id, async () => {
     const started = openRunning(engine, record);
     if (started === undefined) return await act({ view: await stoppedView(engine, record, "write"), map });

@@ -5,7 +5,16 @@
  * @module
  */
 import { AT_EMPTY_PATH, AT_FDCWD, O_DIRECTORY, O_PATH } from "#linux/file.ts";
-import { MNT_DETACH, MOUNT_ATTR_RDONLY, MOUNT_ATTR_SIZE, mountAttr, MS_REC, MS_SLAVE } from "#linux/mount.ts";
+import {
+  MNT_DETACH,
+  MOUNT_ATTR_RDONLY,
+  MOUNT_ATTR_SIZE,
+  mountAttr,
+  MOVE_MOUNT_F_EMPTY_PATH,
+  MOVE_MOUNT_T_EMPTY_PATH,
+  MS_REC,
+  MS_SLAVE,
+} from "#linux/mount.ts";
 import { CLONE_NEWNS } from "#linux/namespaces.ts";
 import { ENOENT } from "#linux/errno_values.ts";
 import { POLLFD, POLLIN } from "#linux/poll.ts";
@@ -15,7 +24,7 @@ import { attachPartSteps, bindBeneathSteps, lowerOverlaySteps } from "./beneath_
 import { attachSteps, type BindOptions, bindSteps, place } from "./mount_steps.ts";
 import { fuseSteps, rootfsSteps } from "./rootfs_steps.ts";
 import type { RootfsPlan } from "./setup.ts";
-import { ROOT } from "./target_steps.ts";
+import { ROOT, targetSteps } from "./target_steps.ts";
 
 /** A volume or a directory of the host in a container. */
 export interface ViewMount {
@@ -51,7 +60,7 @@ export function viewSteps(view: ContainerView, fd: number): Step[] {
     step("unshare", [CLONE_NEWNS], "make", "mount namespace"),
     step("mount", [0, "/", 0, MS_REC | MS_SLAVE, 0], "keep mounts from", "the host"),
     ...rootSteps(view),
-    ...view.mounts.flatMap((mount, index) => mountSteps(mount, `view ${index}`)),
+    ...view.mounts.flatMap((mount, index) => mountSteps(mount, `view ${index}`, view.kind)),
     ...(view.kind === "writable" && view.readOnly
       ? [
         step(
@@ -82,6 +91,21 @@ function rootSteps(view: ContainerView): Step[] {
     step("wait4", [{ result: "fuse fork" }, { buffer: "status" }, 0, 0], "wait for", "fuse-overlayfs", { retry: true }),
     ...guardSteps(rootfs.merged),
     ...rootfsSteps(rootfs, { uid: 0, gid: 0 }),
+  ];
+}
+
+/** In what is only looked at no place is made. */
+function attachIfThereSteps(id: string, target: string, elseTo: string): Step[] {
+  const at = `${id} target`;
+  return [
+    ...targetSteps(target, at, { make: undefined, elseTo }),
+    step(
+      "move_mount",
+      [{ result: id }, "", { result: at }, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH],
+      "mount at",
+      target,
+    ),
+    step("close", [{ result: at }], "close", target),
   ];
 }
 
@@ -120,7 +144,11 @@ export function viewBuffers(): [string, TapeBuffer][] {
   return [["status", { sizeBytes: 8 }], [GUARD_BUFFER, { sizeBytes: POLLFD.SIZE, bytes }]];
 }
 
-function mountSteps({ source, target, kind, subpath, readOnly }: ViewMount, id: string): Step[] {
+function mountSteps(
+  { source, target, kind, subpath, readOnly }: ViewMount,
+  id: string,
+  view: ContainerView["kind"],
+): Step[] {
   const gone = `${id} gone`;
   const options: BindOptions = {
     recursive: true,
@@ -135,7 +163,11 @@ function mountSteps({ source, target, kind, subpath, readOnly }: ViewMount, id: 
     // what was on the host may have gone since; what lies below it shows then
     { ...first!, jump: { when: "error", to: gone, only: ENOENT } },
     ...rest,
-    ...(subpath === undefined ? attachSteps(id, { path: target, make: kind }) : attachPartSteps(id, { path: target })),
+    ...(view === "snapshot"
+      ? attachIfThereSteps(id, target, gone)
+      : subpath === undefined
+      ? attachSteps(id, { path: target, make: kind })
+      : attachPartSteps(id, { path: target })),
     step("close", [{ result: id }], "close", target),
     place(gone, "nothing to mount"),
   ];
