@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run.sh [start | version | pull | memory | large | detached | ps]…: builds dugout, prepares the machine (as root: tests/setup), and measures beside the
+# run.sh [start | version | pull | memory | large | detached | exec | ps]…: builds dugout, prepares the machine (as root: tests/setup), and measures beside the
 # peers as the user dug-sub. Prints Markdown; bench/README.md keeps what it printed. BENCH_ROUNDS sets the number of rounds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -26,7 +26,7 @@ if ((EUID == 0)); then
   become=(setpriv --reuid="$id" --regid="$(id -g dug-sub)" --init-groups -- env -i HOME=/home/dug-sub USER=dug-sub LANG=C.UTF-8
     XDG_RUNTIME_DIR="/run/user/$id" PATH="$work/sources/node_modules/.bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
 fi
-if (($# == 0)); then set -- version start pull memory large detached ps; fi
+if (($# == 0)); then set -- version start pull memory large detached exec ps; fi
 cd "$work/sources"
 for name in "$@"; do
   timeout 1200 "${become[@]}" DUGOUT_TEST_BINARY="$DUGOUT_TEST_BINARY" ${BENCH_ROUNDS:+BENCH_ROUNDS="$BENCH_ROUNDS"} ${BENCH_IDLE:+BENCH_IDLE="$BENCH_IDLE"} \

@@ -116,7 +116,7 @@ const NAMESPACE_FILES: Readonly<Record<NamespaceType, string>> = {
 /**
  * The namespaces of a process that are not the caller's: those of its own and those of other containers that it shares, not
  * those of the host.
- * @throws {OsError} EACCES where the process is closed to the caller, ENOENT where it has just ended.
+ * @throws {OsError} EACCES where the process is closed to the caller, ESRCH where it has just ended.
  */
 export function differingNamespaces(pid: number): NamespaceType[] {
   const types: NamespaceType[] = [];
@@ -135,7 +135,9 @@ function readNamespace(pid: number | "self", file: string): string | undefined {
     return readlinkSync(path);
   } catch (error) {
     if (pid === "self") return undefined;
-    throw new OsError({ call: "read namespace", object: path, code: (error as NodeJS.ErrnoException).code ?? "EIO" });
+    const { code } = error as NodeJS.ErrnoException;
+    // a process that is about to end has none any more, though it is still there
+    throw new OsError({ call: "read namespace", object: path, code: code === "ENOENT" ? "ESRCH" : code ?? "EIO" });
   }
 }
 
