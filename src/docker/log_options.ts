@@ -48,10 +48,13 @@ function refused(text: string, why: string): DugoutError {
   });
 }
 
+/** Each one is a step of the tape that writes the log. */
+const MOST_FILES = 1000;
+
 /** What each option takes. */
 const CHECKS: ReadonlyMap<string, (value: string) => boolean> = new Map([
   ["max-size", (value: string) => value === "-1" || (parseSize(value) ?? 0) > 0],
-  ["max-file", (value: string) => parseInteger(value, 1, 1_000_000) !== undefined],
+  ["max-file", (value: string) => parseInteger(value, 1, MOST_FILES) !== undefined],
   ["compress", (value: string) => parseBoolean(value) !== undefined],
   ["labels", () => true],
   ["labels-regex", () => false],
@@ -80,6 +83,15 @@ export function parseLogOption(text: string): readonly [name: string, value: str
 
 /** What must agree between the driver and its options. */
 export function checkLogRequest({ driver, options }: LogRequest): void {
+  if (parseBoolean(options.get("compress") ?? "false") === true) {
+    throw new DugoutError(
+      "FLAG_REFUSED",
+      "Cannot use --log-opt compress=true: logs that are put aside stay as they are",
+      {
+        hint: "max-size and max-file limit what they take",
+      },
+    );
+  }
   if (driver === "none" && options.size > 0) throw flagConflict("--log-opt cannot be given with --log-driver none");
   if (options.get("max-size") === "-1" && options.has("max-file")) {
     throw flagConflict('--log-opt "max-file" needs a "max-size": without one the log is one file');

@@ -144,6 +144,10 @@ export function takeName(dataRoot: string, id: ContainerId, wanted: string | und
   }
 }
 
+/** The file of a name is empty, and a container without a record, for no longer than this. */
+const WRITING_MS = 1000;
+const MAKING_MS = 60_000;
+
 /** Frees a name whose container is not there: its process was killed between the two. */
 function reclaimName(dataRoot: string, names: string, name: string): boolean {
   const file = join(names, name);
@@ -152,7 +156,10 @@ function reclaimName(dataRoot: string, names: string, name: string): boolean {
     if (fs.existsSync(join(dataRoot, "containers", id, "config.json"))) return false;
     // a container that is just being made has its name first; of another machine's, only age tells
     const isOurs = pid !== undefined && machine === machineName();
-    if (isOurs ? readStartTime(pid) !== undefined : Date.now() - fs.lstatSync(file).mtimeMs < 60_000) return false;
+    const isBeingMade = isOurs
+      ? readStartTime(pid) !== undefined
+      : Date.now() - fs.lstatSync(file).mtimeMs < (id === "" ? WRITING_MS : MAKING_MS);
+    if (isBeingMade) return false;
     // out of the way first: another process may do the same, and have taken the name already
     const aside = join(names, `.${name}.${randomHex(6)}`);
     fs.renameSync(file, aside);
