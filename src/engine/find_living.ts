@@ -35,7 +35,7 @@ export function findLiving(record: ContainerRecord, monitor: number): ContainerS
  * @param known Its pid, where it was written down: then no other process is looked at.
  */
 export function findMonitor(id: string, known: number | undefined): number | undefined {
-  if (known !== undefined) return isMonitor(known, id) ? known : undefined;
+  if (known !== undefined) return isMonitor(known, id) || isClosedMonitor(known) ? known : undefined;
   return readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name)).map(Number).find((pid) => isMonitor(pid, id));
 }
 
@@ -46,6 +46,24 @@ function isMonitor(pid: number, id: string): boolean {
     return basename(path) === id && path.includes("/containers/");
   } catch {
     // somebody else's process, or one that has ended, or has no such descriptor
+    return false;
+  }
+}
+
+/**
+ * Whether a process that was a monitor still is one, where its descriptors are closed to us: with `--userns keep-id` it has a
+ * subordinate id. It is called so, or, before it has its own tape, as the descriptor that it was executed from.
+ */
+function isClosedMonitor(pid: number): boolean {
+  try {
+    readlinkSync(`/proc/${pid}/fd/${STATE_FD}`);
+    return false;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EACCES") return false;
+  }
+  try {
+    return /^(?:dugout-monitor|[0-9]+)$/.test(readFileSync(`/proc/${pid}/comm`, "latin1").trim());
+  } catch {
     return false;
   }
 }
