@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { readFileSync, readlinkSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { addressOf, allocate } from "#ffi/mod.ts";
 import { type Fd, type Pid, tryCall } from "#linux/call.ts";
@@ -31,15 +31,26 @@ import { readName } from "./container_directory.ts";
 import type { EventPlace } from "./events.ts";
 import { type ContainerState, readStartTime, readState } from "./state.ts";
 
-/** A running container by its name or whole id; undefined where it takes a look at the records to tell. */
+/**
+ * A running container by its name, its id, or the beginning of one; undefined where it takes a look at the records to tell, or to
+ * say why not.
+ */
 export function findQuickly(places: EventPlace, text: string): ContainerState | undefined {
-  if (/^[0-9a-f]{64}$/.test(text)) return readState(places, text);
+  const id = findId(join(places.dataRoot, "containers"), text);
+  return id === undefined ? undefined : readState(places, id);
+}
+
+function findId(containers: string, text: string): string | undefined {
+  if (/^[0-9a-f]{64}$/.test(text)) return text;
   if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(text)) return undefined;
   try {
-    return readState(places, readName(join(places.dataRoot, "containers", "names", text)).id);
+    return readName(join(containers, "names", text)).id;
   } catch {
-    return undefined;
+    // then it may be the beginning of an id
   }
+  if (!/^[0-9a-f]+$/.test(text) || !existsSync(containers)) return undefined;
+  const matching = readdirSync(containers).filter((name) => name.startsWith(text));
+  return matching.length === 1 ? matching[0] : undefined;
 }
 
 /** A process of a container. */
