@@ -28,8 +28,9 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     const global = await readGlobalOptions(scanned);
     rules.debug = global.debug;
     const [word, ...rest] = scanned.operands;
-    if (word === "run" && !scanned.wantsHelp) {
-      const exitCode = await runAgain(rest, global);
+    // without options before it, it was asked for by main.ts
+    if (word === "run" && argv[0] !== "run" && !scanned.wantsHelp) {
+      const exitCode = await (await import("./known_run.ts")).runKnown(rest, global);
       if (exitCode !== undefined) return exitCode;
     }
     const declaration = scanned.wantsHelp ? undefined : SHORT_WAYS.get(word ?? "");
@@ -43,13 +44,6 @@ export async function runCli(argv: readonly string[]): Promise<number> {
   } catch (error) {
     return (await import("./report.ts")).reportError(error, rules);
   }
-}
-
-/** `run` of a command line that was run before. @returns undefined where it has to be read, and planned. */
-async function runAgain(words: readonly string[], global: GlobalOptions): Promise<number | undefined> {
-  const again = await import("#engine/again/run_again.ts");
-  const warn = async (message: string) => (await import("./context.ts")).warn(global, message);
-  return await again.runAgain({ options: global, words, warn });
 }
 
 /** Commands whose start counts: they are read without the declarations of all others. */
