@@ -127,3 +127,18 @@ asBoth("events go on when the file cannot be written, and the command does not f
   assert.equal(code, 0);
   assert.match(stdout, /ran\n$/);
 }, { skip });
+
+asBoth(
+  "A-084 no value of a variable and no command gets into events; A-088 nothing is written through a link",
+  async (box) => {
+    const marker = "m4rk3r";
+    const script = `d() { "$D" --run "$HOME/own" "$@"; }; d pull -q ${IMAGE} || exit
+    d run --rm -q --network none -e SECRET=${marker} ${IMAGE} echo ${marker}
+    grep -c ${marker} own/events
+    rm own/events; ln -s ${box.canary}/file own/events; d run --rm -q --network none ${IMAGE} true; echo $?
+    rm own/events; ln -s "$HOME/made" own/events; d run --rm -q --network none ${IMAGE} true; test -e made || echo not made`;
+    const { stdout } = await box.run(["sh", "-c", `D=${DUGOUT}; ${script}`]);
+    assert.equal(stdout.split("\n").slice(1).join("\n"), `${marker}\n0\n0\nnot made\n`);
+  },
+  { skip },
+);

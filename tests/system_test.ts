@@ -25,7 +25,7 @@ async function fill(box: Sandbox): Promise<void> {
   const line =
     "mkdir -p /d/e/f; echo hello >/d/e/f/g; chown -R 55:66 /d; chmod 0 /d/e; ln -s / /d/root; echo x >/data/x";
   await run(box, ["--name", "ended", "-v", "data:/data"], "sh", "-c", line);
-  await run(box, ["-d", "--name", "live", "-v", "/anonymous"], "sleep", "1000");
+  await run(box, ["-d", "--name", "live", "-v", "/anonymous", "--restart", "always"], "sleep", "1000");
 }
 
 asBoth("system df counts what is there, once, and what a prune would free", async (box) => {

@@ -117,6 +117,14 @@ asBoth("templates of inspect work as people write them", async (box) => {
   assert.equal(limit.code, 125);
   assert.match(limit.stderr, /--memory/);
   assert.equal((await box.dugout(["update", "web"])).code, 1);
+  assert.deepEqual(await lines(box, "update", "--restart", "on-failure:3", "web"), ["web"]);
+  const policy = [
+    "inspect",
+    "-f",
+    "{{.HostConfig.RestartPolicy.Name}} {{.HostConfig.RestartPolicy.MaximumRetryCount}}",
+  ];
+  assert.deepEqual(await lines(box, ...policy, "web"), ["on-failure 3"]);
+  assert.equal((await box.dugout(["update", "--restart", "sometimes", "web"])).code, 1);
   await box.succeed(["rename", "web", "site"]);
   assert.deepEqual(await lines(box, "inspect", "-f", "{{.Name}}", id.slice(0, 8)), ["/site"]);
   await box.succeed(["rm", "-fv", "site"]);

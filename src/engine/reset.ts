@@ -20,6 +20,7 @@ import { checkOwnDirectory, errorCode } from "#storage/private_dir.ts";
 import { removePath } from "#storage/remove_tree.ts";
 import { isStateOf } from "./container_directory.ts";
 import type { EngineOptions } from "./engine.ts";
+import { keeperDirectory } from "./keeper/keeper_lock.ts";
 import { dataRootPath, openRunRoot } from "./paths.ts";
 import { readStartTime } from "./state.ts";
 import { runInWorker } from "./worker.ts";
@@ -85,7 +86,7 @@ function isStore(root: string): boolean {
  * @throws {DugoutError | OsError} When something cannot be removed; what could be, is gone.
  */
 export async function resetStore({ named, dataRoot, runRoot }: ResetPlaces): Promise<string[]> {
-  endKeepers(runRoot);
+  if (dataRoot !== undefined) endKeeper(dataRoot, runRoot);
   await endContainers(dataRoot, runRoot);
   // all ids that the user has, whatever map a container had
   const map = chooseIdMap(loadIdentity(runRoot), { kind: "default" }, { uid: 0, gid: 0 });
@@ -119,6 +120,7 @@ async function removeRuntime(dataRoot: string | undefined, runRoot: string): Pro
   for (let attempt = 1;; attempt++) {
     try {
       for (const id of listDirectory(states)) if (isOurs(dataRoot, states, id)) removePath(join(states, id));
+      if (dataRoot !== undefined) removePath(keeperDirectory({ dataRoot, runRoot }));
       if (listDirectory(states).length === 0) removePath(runRoot);
       return;
     } catch (error) {
@@ -154,12 +156,12 @@ async function endContainers(dataRoot: string | undefined, runRoot: string): Pro
   for (const monitor of monitors.filter(alive)) kill(monitor);
 }
 
-/** Processes that would start containers again. */
-function endKeepers(runRoot: string): void {
+/** Whoever holds the lock of this store's keeper would start containers again. */
+function endKeeper(dataRoot: string, runRoot: string): void {
+  const lock = join(keeperDirectory({ dataRoot, runRoot }), "lock");
   for (const pid of listProcesses()) {
-    if (pid === process.pid || !readWords(pid).includes("__keeper")) continue;
-    const opened = listNames(`/proc/${pid}/fd`).map((fd) => readDescriptor(pid, Number(fd)) ?? "");
-    if (opened.some((path) => path.startsWith(`${runRoot}/`))) kill(pid);
+    if (pid === process.pid) continue;
+    if (listNames(`/proc/${pid}/fd`).some((fd) => readDescriptor(pid, Number(fd)) === lock)) kill(pid);
   }
 }
 
@@ -192,14 +194,6 @@ function readDescriptor(pid: number, fd: number): string | undefined {
     return readlinkSync(`/proc/${pid}/fd/${fd}`);
   } catch {
     return undefined;
-  }
-}
-
-function readWords(pid: number): string[] {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-  } catch {
-    return [];
   }
 }
 
