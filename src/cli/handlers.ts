@@ -18,6 +18,7 @@ const LOADERS: ReadonlyMap<string, () => Promise<CommandFunction>> = new Map<str
   ["events", async () => (await import("./commands/events.ts")).runEvents],
   ["create", async () => (await import("./commands/life.ts")).runCreate],
   ["exec", async () => (await import("./commands/exec.ts")).runExec],
+  ["generate systemd", async () => (await import("./commands/generate.ts")).runGenerateSystemd],
   ["healthcheck run", async () => (await import("./commands/healthcheck.ts")).runHealthcheck],
   ["history", async () => (await import("./commands/history.ts")).runHistory],
   ["image exists", async () => (await import("./commands/inspect.ts")).runImageExists],

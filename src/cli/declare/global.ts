@@ -48,6 +48,7 @@ export const LOG_LEVELS: readonly string[] = ["debug", "info", "warn", "error", 
 
 export const GROUPS: readonly GroupDeclaration[] = [
   { name: "container", summary: "Commands for containers" },
+  { name: "generate", summary: "Units and lines for cron" },
   { name: "healthcheck", summary: "Commands for health checks" },
   { name: "image", summary: "Commands for images" },
   { name: "volume", summary: "Commands for volumes" },

@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { generateCronLine, generateUnit, type UnitOptions } from "./generate_unit.ts";
+import { parseUnitFile } from "./unit_file.ts";
+import { splitWords } from "./words.ts";
+
+const OPTIONS: UnitOptions = {
+  program: ["/opt/my tools/dug%out"],
+  restart: "on-failure",
+  restartSeconds: undefined,
+  stopSeconds: 10,
+  startSeconds: undefined,
+  wants: [],
+  requires: [],
+  after: ["a.service"],
+};
+
+test("the unit of a container starts it in the foreground, and stops it by our own command", () => {
+  const text = generateUnit({ kind: "container", reference: "web", title: "web" }, OPTIONS);
+  const unit = parseUnitFile("x", text);
+  const words = (key: string) => splitWords(unit.get("Service")!.find((entry) => entry.key === key)!.value);
+  assert.deepEqual(words("ExecStart"), ["/opt/my tools/dug%%out", "start", "--attach", "web"]);
+  assert.deepEqual(words("ExecStop"), ["/opt/my tools/dug%%out", "stop", "--timeout", "10", "web"]);
+  assert.match(text, /^TimeoutStopSec=70$/m);
+  assert.match(text, /^After=a\.service$/m);
+});
+
+test("A-089 a hostile name makes no line of its own", () => {
+  const text = generateUnit({ kind: "container", reference: "a\nExecStartPre=/bin/evil", title: "b\nX=%h" }, OPTIONS);
+  assert.equal(text.split("\n").filter((line) => /^(?:ExecStartPre|X)=/.test(line)).length, 0);
+  assert.match(text, /^Description=Container b\?X=%%h$/m);
+});
+
+test("a line for cron has no bare per cent sign", () => {
+  assert.equal(
+    generateCronLine({ kind: "container", reference: "web", title: "web" }, OPTIONS.program),
+    "@reboot '/opt/my tools/dug\\%out' start web",
+  );
+  assert.equal(
+    generateCronLine({ kind: "policies" }, ["/bin/dugout"]),
+    "@reboot /bin/dugout start --filter should-start-on-boot=true",
+  );
+});
