@@ -257,3 +257,30 @@ asBoth(
   },
   { skip: rootOnly },
 );
+
+asBoth(
+  "C-055 a home without extended attributes: containers live on there, start again and are removed",
+  async (box) => {
+    const disk = join(box.home, "disk");
+    mkdirSync(disk);
+    // ramfs has none
+    const mount = spawnSync("mount", ["-t", "ramfs", "ramfs", disk]);
+    assert.equal(mount.status, 0, String(mount.stderr));
+    chownSync(disk, box.user.uid, box.user.gid);
+    try {
+      const { stdout, stderr } = await box.run([
+        "sh",
+        "-c",
+        `D="${DUGOUT} --root disk/store"; I=${IMAGE}; N="-q --network none"; $D pull -q $I >/dev/null 2>&1
+       $D run $N -d --name cc $I sh -c 'cat /f; echo kept >/f; echo up; sleep 600' >/dev/null
+       until [ "$($D logs cc 2>/dev/null)" = up ]; do sleep 0.05; done; $D restart -t 0 cc
+       until [ "$($D logs --tail 1 cc)" = up ] && [ "$($D logs cc 2>/dev/null | wc -l)" = 3 ]; do sleep 0.05; done
+       $D logs cc 2>/dev/null; $D rm -f cc; $D run $N -d --rm $I true >/dev/null; until [ -z "$($D ps -aq)" ]; do sleep 0.05; done`,
+      ], { timeoutMs: 60_000 });
+      assert.equal(stdout, "cc\nup\nkept\nup\ncc\n", stderr);
+    } finally {
+      spawnSync("umount", ["-l", disk]);
+    }
+  },
+  { skip: rootOnly },
+);
