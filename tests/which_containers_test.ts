@@ -20,6 +20,7 @@ asBoth("--all, --latest and --cidfile stand for names", async (box) => {
   const ids: string[] = [];
   for (const name of ["one", "two", "three"]) ids.unshift(await detach(box, name, "--cidfile", `${name}.cid`));
   assert.deepEqual(await lines(box, "kill", "--latest"), [ids[0]]);
+  await box.succeed(["wait", ids[0]!]);
   assert.deepEqual(await lines(box, "stop", "-t", "0", "--cidfile", "one.cid"), [ids[2]]);
   assert.deepEqual(await lines(box, "stop", "-a", "-t", "0"), [ids[1]]);
   assert.deepEqual(await lines(box, "start", "--all"), ids);
