@@ -1,5 +1,6 @@
 /** Processes that enter a container that runs, from outside. */
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import {
   asBoth,
   DUGOUT,
@@ -11,6 +12,7 @@ import {
   type TestOptions,
   withTerminal,
 } from "./harness.ts";
+import type { ExecReport } from "./support/inject_exec_child.ts";
 
 const skip = needsRegistry();
 const IMAGE = `${REGISTRY}/busybox`;
@@ -297,3 +299,26 @@ withContainers("exec while the container dies ends with a clean error", async (b
   );
   assert.match(stdout, /^(?:1 )?(?:137 )?$/);
 }, { skip });
+
+withContainers(
+  "each step of entering is made to fail: the error names it, and nothing is left in the container or open (A-045, A-049)",
+  async (box) => {
+    await start(box, ["--ulimit", "nofile=100:200", "--security-opt", "no-new-privileges", "--oom-score-adj", "500"]);
+    const sources = process.env["DUGOUT_TEST_SOURCES"] ?? join(import.meta.dirname ?? "", "..");
+    const state = (await box.succeed(["info", "--format", "{{.Dugout.RunDir}}"])).stdout.trim();
+    const bun = join(sources, "node_modules/.bin/bun");
+    const child = join(sources, "tests/support/inject_exec_child.ts");
+    const { code, stdout, stderr } = await box.run([bun, "run", child, box.store, state, "cc"], { timeoutMs: 120_000 });
+    assert.equal(code, 0, stderr);
+    const reports = stdout.trim().split("\n").filter((line) => line.startsWith("{")).map((line) =>
+      JSON.parse(line) as ExecReport
+    );
+    assert.equal(reports.length, 2);
+    for (const { tried, stopped, faults, leftProcesses, leftFds } of reports) {
+      assert.deepEqual(faults, []);
+      assert.ok(tried > 40 && stopped > 30, `${stopped} of ${tried}`);
+      assert.deepEqual([leftProcesses, leftFds], [0, 0]);
+    }
+  },
+  { skip },
+);

@@ -19,8 +19,9 @@ import type { ExecOptions, ExecRequest } from "#docker/exec_request.ts";
 import { planExec } from "#runtime/exec_container.ts";
 import { type ExecStdio, TARGET_FD } from "#runtime/exec_setup.ts";
 import { probeHost } from "#runtime/host.ts";
-import { exitCodeOf, lostMonitorError, type StartFds } from "#runtime/launch_container.ts";
+import { exitCodeOf, type StartFds } from "#runtime/launch_container.ts";
 import { drainTerminal, type Entered, startExec } from "#runtime/start_exec.ts";
+import type { Tape } from "#tape/step.ts";
 import { containerEvent, type EventPlace, type EventSubject, noteEvents } from "./events.ts";
 import { makeExecProcess } from "./exec_process.ts";
 import {
@@ -52,6 +53,8 @@ export interface ExecInput {
   readonly signals: HeldSignals | undefined;
   /** Finds a running container by looking at all records. @throws {DugoutError} With docker's words. */
   readonly findSlowly: (text: string) => ContainerState | Promise<ContainerState>;
+  /** Gets the planned tape and gives the one to play: how a step is made to fail. */
+  readonly transformTape?: (tape: Tape) => Tape;
 }
 
 /** Why it was over. */
@@ -90,7 +93,11 @@ export async function execInContainer(input: ExecInput): Promise<ExecEnd> {
   if (options.detach) {
     signals?.release();
     entered.running.leave();
-    if (entered.terminal !== undefined) drainTerminal(entered.terminal);
+    if (entered.terminal !== undefined) {
+      drainTerminal(entered.terminal);
+      close(entered.terminal);
+    }
+    if (entered.slave !== undefined) close(entered.slave);
     return { kind: "detached", byKeys: false };
   }
   const end = await stay(input, entered);
@@ -121,7 +128,7 @@ function enter(input: ExecInput, state: ContainerState, spec: SpecFile, id: stri
     let fds: StartFds | undefined;
     try {
       const keepsRecord = options.detach;
-      const tape = planExec({
+      const planned = planExec({
         process,
         map,
         filter,
@@ -133,6 +140,7 @@ function enter(input: ExecInput, state: ContainerState, spec: SpecFile, id: stri
         keepsRecord,
       });
       fds = openFds(target, streams, keepsRecord ? makeRecordDirectory(input, state.id, id) : undefined);
+      const tape = input.transformTape?.(planned) ?? planned;
       const entered = startExec(tape, options.tty, fds);
       if (keepsRecord) writeExecRecord(input, state.id, id, entered);
       return entered;
@@ -174,24 +182,24 @@ async function stay({ options, signals }: ExecInput, { running, terminal, slave 
   const { interactive, detachKeys } = options;
   const typing = typeInto(terminal, { interactive, detachKeys });
   const shown = showTerminal(terminal);
-  try {
-    const first = await Promise.race([end, typing.detached.then(() => "detached" as const)]);
-    if (first === "detached") {
-      signals?.release();
-      drainTerminal(terminal);
-      return { kind: "detached", byKeys: true };
-    }
-    if (slave !== undefined) close(slave);
-    await shown;
-    return { kind: "ended", exitCode: codeOf(first) };
-  } finally {
-    typing.stop();
+  const first = await Promise.race([end, typing.detached.then(() => "detached" as const)]).finally(() => typing.stop());
+  if (slave !== undefined) close(slave);
+  if (first === "detached") {
+    signals?.release();
+    // what is shown here is read until this process ends, so that it stays open
+    drainTerminal(terminal);
+    return { kind: "detached", byKeys: true };
   }
+  await shown;
+  close(terminal);
+  return { kind: "ended", exitCode: codeOf(first) };
 }
 
 function codeOf(status: number | undefined): number {
-  if (status === undefined) throw lostMonitorError("while it ran");
-  return exitCodeOf(status);
+  if (status !== undefined) return exitCodeOf(status);
+  throw new DugoutError("MONITOR_LOST", "Cannot tell how the program ended: the process that waits for it was killed", {
+    hint: "did somebody kill the process dugout-monitor, or did the machine run out of memory?",
+  });
 }
 
 /** Where it is told of a program that runs detached: what it is, and how it ended. */
