@@ -40,11 +40,14 @@ for (const { name, start, load } of SHELLS) {
         ["dugout run --pull=alw", /dugout run --pull=always/],
         ["dugout run --env-file /etc/hostn", /--env-file \/etc\/hostname/],
       ];
-      for (const [typed, expected] of cases) {
+      for (const [i, [typed, expected]] of cases.entries()) {
         await terminal.type(typed, false);
         await terminal.press("Tab");
         await terminal.waitFor(expected);
-        await terminal.press("C-c");
+        // the line is taken away, and the shell is ready for another
+        await terminal.press("C-u");
+        await terminal.type(`echo line''-${i}`);
+        await terminal.waitFor(new RegExp(`^line-${i}$`, "m"));
       }
     });
     await box.succeed(["rm", "wonderful"]);
