@@ -12,11 +12,11 @@ import { DugoutError } from "#oci/error.ts";
 import { resolveInLayers } from "#runtime/resolve.ts";
 import type { ContainerTrees, TreesResult } from "#storage/container_trees.ts";
 import { hasLayer, layerPaths } from "#storage/layers.ts";
-import { toText } from "#tar/bytes.ts";
-import { type ByteString, quote } from "#tar/bytes.ts";
+import { type ByteString, quote, toText } from "#tar/bytes.ts";
 import type { ContainerRecord } from "./container_record.ts";
-import { oldRecord, snapshotView, viewMap } from "./container_view.ts";
+import { oldRecord, snapshotView, takenApart, viewMap } from "./container_view.ts";
 import type { Engine } from "./engine.ts";
+import { hasMountBelow, readMountPoints } from "./host_tree.ts";
 import { readFromWorker } from "./read_from_worker.ts";
 import { runInWorker } from "./worker.ts";
 
@@ -94,6 +94,7 @@ export function exportTrees(engine: Engine, record: ContainerRecord): PlainTrees
   const copy = join(directory, "root");
   const isCopy = existsSync(copy);
   const { rootfs } = kept.options;
+  if (rootfs?.overlay === true && hasMountBelow(rootfs.path, readMountPoints())) throw takenApart(record);
   const layers = join(engine.dataRoot, "layers", record.map);
   const diffIds = rootfs === undefined ? rootDiffIds(record, layers) : [];
   const below = rootfs === undefined

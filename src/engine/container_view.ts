@@ -6,11 +6,10 @@
  * @module
  */
 import { existsSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
 import { decodeRequest } from "#docker/request_codec.ts";
 import type { Fd } from "#linux/call.ts";
 import { AT_FDCWD, close, O_DIRECTORY, O_PATH, O_RDONLY, openAt } from "#linux/file.ts";
-import { type IdMap, isSingle } from "#linux/idmap.ts";
+import type { IdMap } from "#linux/idmap.ts";
 import { DugoutError } from "#oci/error.ts";
 import type { WorkerOptions } from "#runtime/launch_worker.ts";
 import { resolveInLayers } from "#runtime/resolve.ts";
@@ -74,11 +73,6 @@ export function viewMap(record: ContainerRecord): IdMap {
   throw new DugoutError("CONTAINER_DAMAGED", `Cannot use the container "${record.name}": its record names no ids`, {
     exitCode: 1,
   });
-}
-
-/** Whether files of a container can have one owner only. */
-export function hasSingleId(record: ContainerRecord): boolean {
-  return isSingle(viewMap(record));
 }
 
 /** The root of a running container's first process, as O_PATH; undefined where it does not run. */
@@ -149,10 +143,15 @@ export async function snapshotView(engine: Engine, record: ContainerRecord): Pro
 
 function refuseTree(record: ContainerRecord, rootfs: RootfsPlan): Exclude<RootfsPlan, { kind: "tree" }> {
   if (rootfs.kind !== "tree") return rootfs;
-  throw new DugoutError(
+  throw takenApart(record);
+}
+
+/** A root that is a tree of this machine under one overlay a directory: its parts are put together for its start alone. */
+export function takenApart(record: ContainerRecord): DugoutError {
+  return new DugoutError(
     "TREE_UNSUPPORTED",
     `Cannot use the files of the container "${record.name}": its root is this machine's, taken apart`,
-    { exitCode: 1, hint: "use them while it runs" },
+    { exitCode: 1, hint: "'dugout cp' works while it runs" },
   );
 }
 
@@ -175,9 +174,4 @@ function viewMount(mount: ContainerRecord["mounts"][number], layers: readonly st
     subpath: mount.subpath,
     readOnly: mount.readOnly,
   }];
-}
-
-/** Where a container's own files lie, for commands that read them without a mount. */
-export function ownTree(engine: Engine, record: ContainerRecord): string {
-  return join(engine.dataRoot, "containers", record.id, "upper");
 }

@@ -290,8 +290,8 @@ export class ExtractTree implements TarSink {
   }
 
   #finishDirectory(path: ByteString, { entry, key }: LateDirectory): void {
-    const path0 = (this.#options.prefix + path) as ByteString;
-    const fd = openPath(this.#options.root, path0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    const whole = (this.#options.prefix + path) as ByteString;
+    const fd = openPath(this.#options.root, whole, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     // it has given way to something else since
     if (fd === -ENOENT || fd === -ENOTDIR || fd === -ELOOP) return;
     if (fd < 0) throw this.#error("open", path, -fd);
