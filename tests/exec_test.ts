@@ -157,9 +157,9 @@ withContainers("exec -d returns at once, the program goes on, and how it ended i
     box,
     `until $D exec cc cat /tmp/x /tmp/y 2>/dev/null; do sleep 0.1; done
      cd "$XDG_RUNTIME_DIR/dugout/containers/"*/exec 2>/dev/null || cd /run/user/$(id -u)/dugout/containers/*/exec
-     until test "$(ls */exit | wc -l)" = 2; do sleep 0.1; done; od -An -tu1 */exit | sort | tr -d ' '; ls | wc -l`,
+     until test "$(ls */exit | wc -l)" = 2; do sleep 0.1; done; for f in */exit; do od -An -tu1 $f; done | sort | tr -d ' '; ls | wc -l`,
   );
-  assert.match(stdout, /done\n\/dev\/pts\/0\n03000000\n2\n$/);
+  assert.match(stdout, /done\n\/dev\/pts\/0\n0000\n0300\n2\n$/);
   assert.equal((await exec(box, "-d", "cc", "nonesuch")).code, 127);
 }, { skip });
 

@@ -70,21 +70,12 @@ export type ExecEnd =
  */
 export async function execInContainer(input: ExecInput): Promise<ExecEnd> {
   const { places, options, signals } = input;
-  const state = findQuickly(places, input.container) ?? await input.findSlowly(input.container);
-  const spec = readSpecFile(places.dataRoot, state.id);
-  if (spec === undefined) {
-    throw new DugoutError(
-      "SPEC_MISSING",
-      `Cannot enter the container ${state.id.slice(0, 12)}: its spec.json is not there`,
-      {
-        hint: "it was started by an older version: stop it and start it again",
-      },
-    );
-  }
   const id = randomHex(32);
+  let state: ContainerState;
   let entered: Entered;
   try {
-    entered = enter(input, state, spec, id);
+    state = findQuickly(places, input.container) ?? await input.findSlowly(input.container);
+    entered = enter(input, state, requireSpec(places, state), id);
   } catch (error) {
     signals?.release();
     throw error;
@@ -104,6 +95,14 @@ export async function execInContainer(input: ExecInput): Promise<ExecEnd> {
   if (end.kind === "ended") note("exec_die", { exitCode: String(end.exitCode) });
   else note("exec_detach", {});
   return end;
+}
+
+function requireSpec({ dataRoot }: EventPlace, { id }: ContainerState): SpecFile {
+  const spec = readSpecFile(dataRoot, id);
+  if (spec !== undefined) return spec;
+  throw new DugoutError("SPEC_MISSING", `Cannot enter the container ${id.slice(0, 12)}: its spec.json is not there`, {
+    hint: "stop the container and start it again: that writes the file anew",
+  });
 }
 
 /** Starts the program. @throws What went wrong; CONTAINER_NOT_RUNNING where it was that the container had ended. */
