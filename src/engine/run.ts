@@ -130,12 +130,15 @@ export async function explainRun(input: RunInput): Promise<Prepared> {
  * @throws {DugoutError | OsError} When it could not be started; nothing of it is left then.
  */
 export async function runContainer(input: RunInput): Promise<RunResult> {
-  const { engine, options } = input;
-  const { plan: { directory }, subject, running, signals, startedMs, volumes, remember } = await startRun(input);
+  const { engine, options, request } = input;
+  const { plan: { directory, root }, subject, running, signals, startedMs, volumes, remember } = await startRun(input);
   const end = followRun(running, directory.state, signals, () => engine);
   // signals are passed on already, and the container runs beside us
   remember?.();
+  const isChecked = healthConfig(request.health, root.config) !== undefined;
+  const attended = isChecked ? (await import("./keeper/stay_attended.ts")).stayAttended(engine) : undefined;
   const status = await end;
+  attended?.stop();
   const exitCode = status === undefined ? undefined : exitCodeOf(status);
   const die = dieEvent(subject, { exitCode, startedMs }, Date.now());
   if (options.rm) {
@@ -233,9 +236,6 @@ async function startRun(input: RunInput): Promise<Started> {
   const subject: EventSubject = { id: directory.id, name, image: request.image, labels };
   noteEvents(engine, foregroundEvents(subject, startedMs));
   pidfile?.write(running.pid);
-  if (healthConfig(request.health, plan.root.config) !== undefined) {
-    (await import("./keeper/keeper_lock.ts")).callKeeper(engine);
-  }
   input.started?.({ id: directory.id, name, running });
 
   const remember = footing === undefined || !isRememberable(request, options, plan.root)

@@ -78,7 +78,7 @@ export async function runStop(invocation: Invocation): Promise<number> {
     await stopContainer(engine, record, stop);
     if (restartPolicyOf(record).kind !== "no") wakeKeeper(engine);
     return name;
-  }, { all: isRunning, isAtOnce: true });
+  }, { all: isAtWork, isAtOnce: true });
 }
 
 /** `dugout wait` */
@@ -149,6 +149,12 @@ export interface EachRules {
 /** What `--all` of commands that end containers means. */
 export function isRunning({ status }: Container): boolean {
   return status.kind === "running";
+}
+
+/** The same for one that is about to run again, which can be stopped as well. */
+function isAtWork(container: Container): boolean {
+  const { status } = container;
+  return isRunning(container) || (status.kind === "exited" && status.isRestarting === true);
 }
 
 /** Does what it can, reports the rest, and fails then. */
