@@ -60,6 +60,8 @@ function findStatus(engine: Engine, record: ContainerRecord, here: Whereabouts):
     return noteEnd(engine, record, { exitCode: undefined, startedMs: record.startedMs, finishedMs: undefined });
   }
 
+  // asked first: one that ends between the looks has written where the container runs
+  const isOwned = isOwnerAlive(record);
   const state = readState(engine, record.id);
   if (state !== undefined) return { kind: "running", state };
   const before = readStateText(engine, record.id);
@@ -78,7 +80,7 @@ function findStatus(engine: Engine, record: ContainerRecord, here: Whereabouts):
   // the command may have written the end between two of these looks
   const last = readEnd(directory);
   if (last !== undefined && !isOfEarlierStart(last, record.startedMs)) return { kind: "exited", end: last };
-  if (monitor !== undefined || isOwnerAlive(record)) return { kind: "created", isStarting: true };
+  if (monitor !== undefined || isOwned) return { kind: "created", isStarting: true };
   return noteEnd(engine, record, { exitCode: undefined, startedMs, finishedMs: undefined });
 }
 
