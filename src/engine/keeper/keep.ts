@@ -9,6 +9,7 @@ import { closeSync, watch } from "node:fs";
 import { join } from "node:path";
 import type { Fd } from "#linux/call.ts";
 import { close } from "#linux/file.ts";
+import { DugoutError } from "#oci/error.ts";
 import { listContainers } from "../containers.ts";
 import type { ContainerRecord } from "../container_record.ts";
 import type { Engine } from "../engine.ts";
@@ -20,7 +21,7 @@ import { startAgain } from "../start_again.ts";
 import { leaveContainer } from "../stay_with_container.ts";
 import { type ContainerState, readBootId } from "../state.ts";
 import { keeperDirectory, lockKeeper } from "./keeper_lock.ts";
-import { giveUpRestart, isRestarting, restartDueMs } from "./restart_plan.ts";
+import { giveUpRestart, isRestarting, postponeRestart, restartDueMs } from "./restart_plan.ts";
 import { restartPolicyOf } from "./restart_policy.ts";
 import { openWake, sleepAsTape } from "./sleep_as_tape.ts";
 
@@ -125,20 +126,29 @@ function healthDuty(engine: Engine, record: ContainerRecord, state: ContainerSta
   };
 }
 
-/** Starts a container once more; one that cannot be started is left, with the error on record. */
+/** Starts a container once more; one that can never be started is left, with the error on record. */
 async function restart(engine: Engine, record: ContainerRecord): Promise<void> {
   try {
     const outcome = await startAgain(engine, record, { isRestart: true });
     if (outcome.kind === "started") {
       await leaveContainer(engine, outcome.container.plan.directory, outcome.started);
     }
-  } catch {
+  } catch (error) {
     try {
-      giveUpRestart(engine, record);
+      if (isForGood(error)) giveUpRestart(engine, record);
+      else postponeRestart(engine, record, Date.now());
     } catch {
       // a full disk: it is tried again
     }
   }
+}
+
+/** Errors that another try does not mend. */
+const FOR_GOOD: ReadonlySet<string> = new Set(["LAYERS_GONE", "IDS_CHANGED", "RECORD_OLD", "REQUEST_INVALID"]);
+
+function isForGood(error: unknown): boolean {
+  if (!(error instanceof DugoutError)) return false;
+  return error.exitCode === 126 || error.exitCode === 127 || FOR_GOOD.has(error.code);
 }
 
 /** Waits while this process stays awake: for its own work, for a container, for being woken, or for a time. */

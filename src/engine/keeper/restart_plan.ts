@@ -72,6 +72,12 @@ export function giveUpRestart(places: Places, record: ContainerRecord): void {
   writeNote(places, record.id, { startedMs: record.startedMs ?? 0, waitMs: 0, dueMs: null });
 }
 
+/** It could not be started now, perhaps later: what a keeper that was killed had begun is still on its way out. */
+export function postponeRestart(places: Places, record: ContainerRecord, nowMs: number): void {
+  const waitMs = nextWaitMs(readNote(places, record.id)?.waitMs, undefined);
+  writeNote(places, record.id, { startedMs: record.startedMs ?? 0, waitMs, dueMs: nowMs + waitMs });
+}
+
 /** It is no more. */
 export function forgetRestart(places: Places, id: string): void {
   rmSync(notePath(places, id), { force: true });
