@@ -64,6 +64,8 @@ export interface Launch {
   readonly describeFailure: (failure: Failure) => Error;
   /** What has to be done before the tape goes on behind its user namespace: ids are mapped meanwhile. */
   readonly meanwhile?: () => void;
+  /** Whether the monitor has something to do behind the end that it told, for which this process, about to end too, does not wait. */
+  readonly monitorGoesOn?: boolean;
 }
 
 /**
@@ -120,7 +122,7 @@ export function launchContainer(launch: Launch, fds: StartFds): Running {
       const isOver = quickMs > 0 && pollReadable(report.read, quickMs);
       if (!isOver) whenItStays?.();
       const status = isOver ? readLastWord(report.read) : await readWordLater(report.read);
-      waitFor(monitor);
+      if (!launch.monitorGoesOn) waitFor(monitor);
       return status;
     },
     isOver: () => pollReadable(report.read, 0),

@@ -154,6 +154,7 @@ function start({ plan, tape }: StoredPlan, stdio: StdioFds): Running {
     tape: { bytes: tape, errorFd: plan.errorFd },
     // the tape maps its ids by children of its own
     map: undefined,
+    monitorGoesOn: true,
     describeFailure: ({ index }) => new StalePlanError(`step ${index} of a remembered plan failed`),
   }, { stdio: stdio.stdio, others: stdio.relayFds, state: undefined, release: () => stdio.close() });
 }
