@@ -120,6 +120,7 @@ asBoth("kill -9 of the keeper, asleep or awake, and the next command brings it b
   await runDetached(box, ["--name", "two", "--restart", "always"], "false");
   await eventually(() => inspect(box, "two", "{{.RestartCount}}"), (count) => Number(count) >= 3, "two");
   for (const pid of await keepers(box)) await box.run(["kill", "-9", String(pid)]);
+  await noKeeper(box);
   await box.succeed(["ps"]);
   await eventually(() => inspect(box, "two", "{{.RestartCount}}"), (count) => Number(count) >= 5, "two goes on");
   await box.succeed(["rm", "-f", "one", "two"]);
