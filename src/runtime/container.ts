@@ -22,7 +22,7 @@ import { execErrnoBytes } from "./process_steps.ts";
 import { pivotSteps, rootfsSteps } from "./rootfs_steps.ts";
 import { type ContainerSetup, requireProcess, type RootfsPlan } from "./setup.ts";
 import { consoleControl } from "./terminal_steps.ts";
-import type { MapProgramPaths } from "./map_ids_steps.ts";
+import type { HeldNamespace } from "./map_ids_steps.ts";
 import { ERROR_FD, USER_NAMESPACE_BUFFERS } from "./user_namespace.ts";
 import { processSteps } from "./enter_steps.ts";
 import {
@@ -41,8 +41,8 @@ export interface TapeExtras {
   readonly before: readonly Step[];
   /** While ids are mapped; as the caller, in the caller's namespaces but the user namespace. */
   readonly meanwhile: readonly Step[];
-  /** The programs that map ids, where the tape itself starts them. */
-  readonly mapPrograms: MapProgramPaths | undefined;
+  /** The user namespace, where another process holds it. */
+  readonly held: HeldNamespace | undefined;
   /** When the container has ended, before that is told; steps may go on at {@linkcode LEFT}. */
   readonly atEnd: readonly Step[];
   /** When it was told, unless it went on at {@linkcode LEFT}. */

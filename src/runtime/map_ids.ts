@@ -12,6 +12,8 @@ import { DugoutError } from "#oci/error.ts";
 import { type EncodedTape, type Playing, startEncodedTape, waitFor } from "#tape/play.ts";
 import { findIdMapPrograms } from "./idmap_programs.ts";
 
+/** The error pipe of our tapes. */
+export const ERROR_FD = 4;
 /** The descriptors by which a tape tells that it has its user namespace, and is told that ids are mapped. */
 export const READY_FD = 5;
 export const GO_FD = 6;

@@ -24,6 +24,28 @@ export const MAP_BUFFERS: readonly (readonly [string, TapeBuffer])[] = [
 
 const EPERM = 1;
 
+/** The descriptors by which a tape learns that somebody else's namespace is ready, and of that namespace. */
+export interface HeldNamespace {
+  /** Gives a byte when ids are mapped, and its end where they cannot be. */
+  readonly mapped: number;
+  readonly namespace: number;
+}
+
+/** Steps that join a user namespace which another process holds. @param meanwhile Done until its ids are mapped. */
+export function joinHeldSteps({ mapped, namespace }: HeldNamespace, meanwhile: readonly Step[]): Step[] {
+  return [
+    ...meanwhile,
+    step("read", [mapped, { buffer: "go" }, 1], "wait for", "id maps", {
+      retry: true,
+      jump: { when: "nonzero", to: "ids are mapped" },
+    }),
+    operate("fail", [EPERM], "map", { object: "subordinate ids" }),
+    mark("ids are mapped", "ids are mapped"),
+    step("setns", [namespace, CLONE_NEWUSER], "join", "user namespace"),
+    ...[mapped, namespace].map((fd) => step("close", [fd], "close", `descriptor ${fd}`)),
+  ];
+}
+
 /**
  * Steps that make a user namespace and get its ids mapped; after them the process has all capabilities in it.
  * @param meanwhile Done while the programs are at work.

@@ -22,7 +22,7 @@ import { operate, type Step, step } from "#tape/step.ts";
 import { place } from "./mount_steps.ts";
 import { fuseMessageSteps, fuseSteps } from "./rootfs_steps.ts";
 import type { ContainerSetup } from "./setup.ts";
-import { mapByChildrenSteps, type MapProgramPaths } from "./map_ids_steps.ts";
+import { type HeldNamespace, joinHeldSteps } from "./map_ids_steps.ts";
 import { userNamespaceSteps } from "./user_namespace.ts";
 
 const NAMESPACE_FLAGS: Readonly<Record<NamespaceType, number>> = {
@@ -62,18 +62,16 @@ export function joinedUserNamespace(setup: ContainerSetup): string | undefined {
 
 /**
  * The user namespace, and being root in it where it has a root.
- * @param extras What is done while ids are mapped, and by which programs if they are children of the tape.
+ * @param extras What is done while ids are mapped, and the namespace where another process holds it.
  */
 export function enterUserNamespaceSteps(
   setup: ContainerSetup,
-  extras?: { readonly meanwhile: readonly Step[]; readonly mapPrograms: MapProgramPaths | undefined },
+  extras?: { readonly meanwhile: readonly Step[]; readonly held: HeldNamespace | undefined },
 ): Step[] {
-  const { meanwhile = [], mapPrograms } = extras ?? {};
+  const { meanwhile = [], held } = extras ?? {};
   const joined = joinedUserNamespace(setup);
   const enter = joined === undefined
-    ? mapPrograms === undefined
-      ? userNamespaceSteps(setup.map, meanwhile)
-      : mapByChildrenSteps(setup.map, mapPrograms, meanwhile)
+    ? held === undefined ? userNamespaceSteps(setup.map, meanwhile) : joinHeldSteps(held, meanwhile)
     : [...meanwhile, ...joinSteps("user", joined)];
   const uid = rootOrOnly(setup.map.uid);
   const gid = rootOrOnly(setup.map.gid);

@@ -13,6 +13,7 @@ import { encodeTape } from "#tape/encode.ts";
 import { failureError, type Playing, readFailure, startTape, waitFor } from "#tape/play.ts";
 import { operate, type Step, step, type Tape } from "#tape/step.ts";
 import {
+  ERROR_FD,
   GO_FD,
   makeMapPipes,
   type MapPrograms,
@@ -22,8 +23,7 @@ import {
   startMapping,
 } from "./map_ids.ts";
 
-/** The error pipe of our tapes. */
-export const ERROR_FD = 4;
+export { ERROR_FD };
 
 const EPERM_HINT =
   "this machine does not let plain users make user namespaces (sysctl kernel.unprivileged_userns_clone or kernel.apparmor_restrict_unprivileged_userns): `dugout check` says what to ask the administrator for; pull, save and inspect still work. Inside of a container it is that container's seccomp filter";

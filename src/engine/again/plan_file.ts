@@ -2,7 +2,8 @@
  * Remembered plans on disk: RUN/plans/<key>, written whole, in the runtime directory that only its user may enter. A file that
  * is damaged, or somebody else's, is as good as none.
  *
- *     <sha256 of all that follows, in hexadecimal> LF <RememberedPlan as JSON, on one line> LF <tape>
+ *     <sha256 of all that follows, in hexadecimal> LF
+ *     <length of the namespace's tape, 0 where there is none> LF <that tape> <RememberedPlan as JSON, on one line> LF <tape>
  *
  * @module
  */
@@ -38,10 +39,19 @@ export interface RememberedPlan {
   readonly notices: readonly string[];
 }
 
-/** A plan and its tape, as they come from disk. */
+/** A plan and its tapes. */
 export interface StoredPlan {
   readonly plan: RememberedPlan;
   readonly tape: Uint8Array;
+  /** What makes the user namespace; undefined where the tape does so itself. */
+  readonly namespace: Uint8Array | undefined;
+}
+
+/** A plan as it comes from disk: what is needed first can be had first. */
+export interface FoundPlan {
+  readonly namespace: Uint8Array | undefined;
+  /** Reads the rest. Undefined where it is another plan's. */
+  read(): Omit<StoredPlan, "namespace"> | undefined;
 }
 
 const MOST_PLANS = 64;
@@ -55,16 +65,23 @@ function plansPath(runRoot: string): string {
   return `${runRoot}/plans`;
 }
 
-/** Reads a plan; undefined where there is none that is whole and ours. */
-export function readPlan(runRoot: string, key: string): StoredPlan | undefined {
+/** Finds a plan; undefined where there is none that is whole and ours. */
+export function findPlan(runRoot: string, key: string): FoundPlan | undefined {
   const bytes = readOwnFile(`${plansPath(runRoot)}/${key}`);
   if (bytes === undefined || bytes.length < HASH_DIGITS + 2) return undefined;
   const decoder = new TextDecoder();
   const body = bytes.subarray(HASH_DIGITS + 1);
   if (decoder.decode(bytes.subarray(0, HASH_DIGITS)) !== hashHex("sha256", body)) return undefined;
-  const end = body.indexOf(LF);
-  const plan = JSON.parse(decoder.decode(body.subarray(0, end))) as RememberedPlan;
-  return plan.key === key ? { plan, tape: body.subarray(end + 1) } : undefined;
+  const start = body.indexOf(LF) + 1;
+  const rest = start + Number(decoder.decode(body.subarray(0, start)));
+  return {
+    namespace: rest === start ? undefined : body.subarray(start, rest),
+    read() {
+      const end = body.indexOf(LF, rest);
+      const plan = JSON.parse(decoder.decode(body.subarray(rest, end))) as RememberedPlan;
+      return plan.key === key ? { plan, tape: body.subarray(end + 1) } : undefined;
+    },
+  };
 }
 
 /** By the kernel's own calls: node:fs takes a millisecond to load. */
@@ -85,9 +102,14 @@ function readOwnFile(path: string): Uint8Array | undefined {
 }
 
 /** Writes a plan. The oldest ones give way; one that is too large is not kept. */
-export function writePlan(runRoot: string, { plan, tape }: StoredPlan): void {
+export function writePlan(runRoot: string, { plan, tape, namespace = new Uint8Array(0) }: StoredPlan): void {
   const fs = process.getBuiltinModule("node:fs");
-  const body = Buffer.concat([new TextEncoder().encode(`${JSON.stringify(plan)}\n`), tape]);
+  const body = Buffer.concat([
+    Buffer.from(`${namespace.length}\n`),
+    namespace,
+    Buffer.from(`${JSON.stringify(plan)}\n`),
+    tape,
+  ]);
   if (HASH_DIGITS + 1 + body.length > MOST_BYTES) return;
   const directory = plansPath(runRoot);
   fs.mkdirSync(directory, { recursive: true, mode: 0o700 });

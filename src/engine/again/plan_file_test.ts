@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { forgetPlan, readPlan, type RememberedPlan, type StoredPlan, writePlan } from "./plan_file.ts";
+import { findPlan, forgetPlan, type RememberedPlan, type StoredPlan, writePlan } from "./plan_file.ts";
 
 const hashOf = (number: number) => number.toString(16).padStart(64, "0");
 const PLAN: RememberedPlan = {
@@ -34,7 +34,17 @@ const PLAN: RememberedPlan = {
   signalProxy: true,
   notices: [],
 };
-const STORED: StoredPlan = { plan: PLAN, tape: new Uint8Array([0, 10, 255, 10, 0]) };
+const STORED: StoredPlan = {
+  plan: PLAN,
+  tape: new Uint8Array([0, 10, 255, 10, 0]),
+  namespace: new Uint8Array([10, 0, 10]),
+};
+
+function readPlan(root: string, key: string) {
+  const found = findPlan(root, key);
+  const read = found?.read();
+  return read === undefined ? undefined : { ...read, namespace: found!.namespace };
+}
 
 /** The same under another key. */
 const storedAs = (number: number): StoredPlan => ({ ...STORED, plan: { ...PLAN, key: hashOf(number) } });
@@ -52,14 +62,24 @@ test("a plan is read as it was written, for its user alone", () => {
   withRoot((root) => {
     assert.equal(readPlan(root, hashOf(1)), undefined);
     writePlan(root, STORED);
-    const { plan, tape } = readPlan(root, hashOf(1))!;
+    const { plan, tape, namespace } = readPlan(root, hashOf(1))!;
     assert.deepEqual(plan, PLAN);
+    assert.deepEqual([...namespace!], [...STORED.namespace!]);
     assert.deepEqual([...tape], [...STORED.tape]);
     assert.equal(statSync(join(root, "plans")).mode & 0o777, 0o700);
     assert.equal(statSync(join(root, "plans", hashOf(1))).mode & 0o777, 0o600);
     forgetPlan(root, hashOf(1));
     forgetPlan(root, hashOf(1));
     assert.equal(readPlan(root, hashOf(1)), undefined);
+  });
+});
+
+test("a plan whose tape makes its namespace itself has no other one", () => {
+  withRoot((root) => {
+    writePlan(root, { ...STORED, namespace: undefined });
+    const { tape, namespace } = readPlan(root, hashOf(1))!;
+    assert.equal(namespace, undefined);
+    assert.deepEqual([...tape], [...STORED.tape]);
   });
 });
 
@@ -86,7 +106,7 @@ test("a plan with any byte changed, cut short or too long is none", () => {
 
 test("a plan that is too large is not kept, and the oldest give way", () => {
   withRoot((root) => {
-    writePlan(root, { plan: PLAN, tape: new Uint8Array(1 << 20) });
+    writePlan(root, { ...STORED, tape: new Uint8Array(1 << 20) });
     assert.equal(existsSync(join(root, "plans")), false);
     for (let number = 0; number < 70; number++) {
       writePlan(root, storedAs(number));

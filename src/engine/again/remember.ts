@@ -9,8 +9,7 @@ import { HOST_ARCH } from "#linux/arch.ts";
 import type { RunOptions, RunRequest } from "#docker/run_request.ts";
 import { planContainer, type TapeExtras } from "#runtime/container.ts";
 import { findIdMapPrograms } from "#runtime/idmap_programs.ts";
-import { mapsItself } from "#runtime/map_ids.ts";
-import { MAP_BUFFERS, type MapProgramPaths } from "#runtime/map_ids_steps.ts";
+import { GO_FD, mapsItself, READY_FD } from "#runtime/map_ids.ts";
 import { LEFT } from "#runtime/monitor_steps.ts";
 import type { Relay } from "#runtime/setup.ts";
 import { encodeTape } from "#tape/encode.ts";
@@ -23,6 +22,7 @@ import { ANSWER_BUFFER, factSteps } from "./facts.ts";
 import type { Ground } from "./ground.ts";
 import { findHoles, makeTokens, MOST_NAME_BYTES } from "./holes.ts";
 import { makeSteps, type Making } from "./make_steps.ts";
+import { namespaceTape } from "./namespace_tape.ts";
 import { type StoredPlan, writePlan } from "./plan_file.ts";
 import { NAME_BUFFER, removeSteps, tellRemovedSteps } from "./remove_steps.ts";
 
@@ -71,18 +71,21 @@ export function describePlan(roots: Pick<Engine, "dataRoot" | "runRoot">, run: P
     files: prepared.files.map(({ path, text }) => ({ path, text, mode: 0o644 })),
     record: JSON.stringify({ ...run.record, name, created, ownerPid, ownerStartTime }),
   };
-  const mapPrograms = mapsItself(prepared.setup.map) ? undefined : findIdMapPrograms();
-  const planned = planContainer(prepared.setup, extrasOf(run.ground, making, mapPrograms));
+  const { map } = prepared.setup;
+  const programs = mapsItself(map) ? undefined : findIdMapPrograms();
+  const held = programs === undefined ? undefined : { mapped: READY_FD, namespace: GO_FD };
+  const planned = planContainer(prepared.setup, extrasOf(run.ground, making, held));
   const tape = encodeTape(planned, HOST_ARCH);
   return {
     tape,
+    namespace: programs === undefined ? undefined : namespaceTape(map, programs),
     plan: {
       key: run.key,
       dataRoot: roots.dataRoot,
       runRoot: roots.runRoot,
       holes: findHoles(tape, tokens),
       errorFd: planned.errorFd,
-      map: prepared.setup.map,
+      map,
       uid: prepared.user.uid,
       streams: run.streams,
       relays: run.relays,
@@ -96,15 +99,15 @@ export function describePlan(roots: Pick<Engine, "dataRoot" | "runRoot">, run: P
   };
 }
 
-function extrasOf({ facts }: Ground, making: Making, mapPrograms: MapProgramPaths | undefined): TapeExtras {
+function extrasOf({ facts }: Ground, making: Making, held: TapeExtras["held"]): TapeExtras {
   const removal = removeSteps(making, LEFT);
   return {
     before: factSteps(facts),
     meanwhile: makeSteps(making),
-    mapPrograms,
+    held,
     atEnd: [...removal.first, ...tellRemovedSteps()],
     afterEnd: removal.rest,
-    buffers: [ANSWER_BUFFER, NAME_BUFFER, ...MAP_BUFFERS],
+    buffers: [ANSWER_BUFFER, NAME_BUFFER],
   };
 }
 

@@ -15,6 +15,7 @@
 import type { Fd } from "#linux/call.ts";
 import { mapText } from "#linux/idmap.ts";
 import { readStartTime } from "#linux/proc.ts";
+import { GO_FD, READY_FD } from "#runtime/map_ids.ts";
 import { exitCodeOf, launchContainer, lostMonitorError, type Running } from "#runtime/launch_container.ts";
 import { type ContainerId, makeContainerId, makeContainerName } from "../container_id.ts";
 import type { EngineOptions } from "../engine.ts";
@@ -24,7 +25,8 @@ import { holdSignals } from "../foreground.ts";
 import { openStdio, type StdioFds } from "../stdio.ts";
 import { fillHoles, type OwnValues } from "./holes.ts";
 import { type KeyInput, ownProgram, planKey, planPlaces } from "./key.ts";
-import { forgetPlan, readPlan, type RememberedPlan, type StoredPlan } from "./plan_file.ts";
+import { type NamespaceHolder, startNamespace } from "./namespace.ts";
+import { findPlan, forgetPlan, type FoundPlan, type RememberedPlan, type StoredPlan } from "./plan_file.ts";
 
 /** A command line that may have been run before. */
 export interface AgainInput {
@@ -35,6 +37,9 @@ export interface AgainInput {
   readonly warn: (message: string) => void | Promise<void>;
 }
 
+/** A plan that was read. */
+type KnownPlan = Omit<StoredPlan, "namespace">;
+
 /** A step failed: what was remembered is not so any more. */
 class StalePlanError extends Error {}
 
@@ -43,8 +48,30 @@ class StalePlanError extends Error {}
  * @returns The exit code; undefined where the whole way has to be gone, and nothing is left of this one.
  */
 export async function runAgain(input: AgainInput): Promise<number | undefined> {
-  const stored = findPlan({ ...input.options, words: input.words });
-  if (stored === undefined) return undefined;
+  const found = findKnown({ ...input.options, words: input.words });
+  if (found === undefined) return undefined;
+  // what takes longest first
+  const holder = found.namespace === undefined ? undefined : startNamespace(found.namespace);
+  let isReleased = false;
+  const release = () => {
+    if (!isReleased) holder?.release();
+    isReleased = true;
+  };
+  try {
+    const stored = found.read();
+    return stored === undefined ? undefined : await play(input, stored, holder, release);
+  } finally {
+    release();
+  }
+}
+
+/** Starts a container by its plan, and follows it to its end. @param release Lets go of the namespace's holder. */
+async function play(
+  input: AgainInput,
+  stored: KnownPlan,
+  holder: NamespaceHolder | undefined,
+  release: () => void,
+): Promise<number | undefined> {
   const { plan } = stored;
   const stdio = openStdio(
     { stdin: streamOf(plan.streams, 0), stdout: streamOf(plan.streams, 1), stderr: streamOf(plan.streams, 2) },
@@ -69,7 +96,8 @@ export async function runAgain(input: AgainInput): Promise<number | undefined> {
   let running: Running;
   try {
     fillHoles(stored.tape, plan.holes, own);
-    running = start(stored, stdio);
+    running = start(stored, stdio, holder);
+    release();
   } catch (error) {
     signals?.release();
     stdio.close();
@@ -79,7 +107,7 @@ export async function runAgain(input: AgainInput): Promise<number | undefined> {
     return undefined;
   }
   const subject = { id: own.id, name: own.name, image: plan.image, labels: new Map(plan.labels) };
-  return await follow(input, plan, { own, running, signals, startedMs, subject });
+  return await follow(input, plan, { own, running, signals, startedMs, subject, holder });
 }
 
 /** A container that runs. */
@@ -89,6 +117,7 @@ interface Started {
   readonly signals: ReturnType<typeof holdSignals> | undefined;
   readonly startedMs: number;
   readonly subject: EventSubject;
+  readonly holder: NamespaceHolder | undefined;
 }
 
 /** Follows it to its end, and sees to it that it is gone. Of one that is over in a moment nobody needs to know where it ran. */
@@ -129,14 +158,14 @@ function readWord(word: number | undefined): { status: number | undefined; remov
 const REMOVED_FLAG = 1 << 24;
 
 /** The plan of a command line. */
-function findPlan(input: KeyInput): StoredPlan | undefined {
+function findKnown(input: KeyInput): FoundPlan | undefined {
   const program = ownProgram();
   if (program === undefined) return undefined;
   try {
     const key = planKey(input, program);
     for (const place of planPlaces(input)) {
-      const stored = readPlan(place, key);
-      if (stored !== undefined) return stored;
+      const found = findPlan(place, key);
+      if (found !== undefined) return found;
     }
   } catch {
     // the whole way will tell what is wrong
@@ -148,15 +177,21 @@ function streamOf(streams: readonly boolean[], fd: number): Fd | undefined {
   return streams[fd] === true ? fd as Fd : undefined;
 }
 
-/** Starts the tape. @throws {StalePlanError} When a step of it failed. */
-function start({ plan, tape }: StoredPlan, stdio: StdioFds): Running {
+/** Starts the tape. @throws {StalePlanError} When a step of it failed, or there is no namespace for it. */
+function start({ plan, tape }: KnownPlan, stdio: StdioFds, holder: NamespaceHolder | undefined): Running {
+  const others = [...stdio.relayFds];
+  if (holder !== undefined) {
+    const namespace = holder.open();
+    if (namespace === undefined) throw new StalePlanError("the user namespace cannot be made");
+    others.push({ child: READY_FD, ours: holder.mapped }, { child: GO_FD, ours: namespace });
+  }
   return launchContainer({
     tape: { bytes: tape, errorFd: plan.errorFd },
-    // the tape maps its ids by children of its own
+    // the tape makes its user namespace itself, or joins the one that is held
     map: undefined,
     monitorGoesOn: true,
     describeFailure: ({ index }) => new StalePlanError(`step ${index} of a remembered plan failed`),
-  }, { stdio: stdio.stdio, others: stdio.relayFds, state: undefined, release: () => stdio.close() });
+  }, { stdio: stdio.stdio, others, state: undefined, release: () => stdio.close() });
 }
 
 /** Writes down where it runs, for other commands. */
