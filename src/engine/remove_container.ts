@@ -62,11 +62,13 @@ export async function removeContainer(
 /**
  * Removes a container that was to go at its end, if it is still there when it has ended: its monitor was killed, or looked
  * for its last work before that was written.
+ * @param hasEnded Whether the caller knows that it has ended, though nobody wrote it down.
  */
-export async function removeLeftOver(engine: Engine, id: string): Promise<void> {
+export async function removeLeftOver(engine: Engine, id: string, hasEnded = false): Promise<void> {
   await withContainerLock(engine, id, async () => {
     const record = readRecord(engine.dataRoot, id);
-    if (record === undefined || !record.rm || readStatus(engine, record, whereabouts()).kind !== "exited") return;
+    if (record === undefined || !record.rm) return;
+    if (!hasEnded && readStatus(engine, record, whereabouts()).kind !== "exited") return;
     await discardFound(engine, { id, record }, { force: false, volumes: true });
     forgetLock(engine, id);
   });

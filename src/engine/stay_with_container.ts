@@ -82,7 +82,8 @@ export async function stayWithContainer(
   // whoever sees the end writes it down
   const record = readRecord(engine.dataRoot, directory.id);
   if (record !== undefined) readStatus(engine, record, whereabouts());
-  if (record?.rm) await removeLeftOver(engine, directory.id);
+  // of one whose monitor was lost nobody else will say that it has ended
+  if (record?.rm) await removeLeftOver(engine, directory.id, status === undefined);
   if (status === undefined) throw lostMonitorError("while it ran");
   return { kind: "ended", exitCode: exitCodeOf(status) };
 }

@@ -32,7 +32,7 @@ export function forkBetweenSteps(between: string): Step[] {
       hints,
     }),
     step("close", [{ result: "pid writer" }], "close", "the pipe for the pid"),
-    step("read", [{ result: "pid reader" }, { buffer: "pid" }, 4], "learn", "the pid", { retry: true, ignore: true }),
+    step("read", [{ result: "pid reader" }, { buffer: "pid" }, 4], "learn", "the pid", { retry: true }),
     step("wait4", [{ result: "between pid" }, 0, 0, 0], "wait for", "the process between", {
       retry: true,
       ignore: true,
