@@ -270,6 +270,7 @@ asBoth(
     const { stdout, stderr } = await script(
       box,
       `$D run $N -di --name cat $I sh -c 'echo before; while read line; do echo "got $line"; [ "$line" = end ] && exit 6; done' >/dev/null
+     until $D logs cat | grep -q before; do sleep 0.05; done
      $D attach --no-stdin cat >seen & watcher=$!; sleep 0.5; (echo one; sleep 0.3) | timeout 5 $D attach cat >first & sleep 1; kill $!
      (sleep 0.3; echo end) | $D attach cat; echo code $?; wait $watcher; echo code $?; cat seen
      $D attach cat; echo code $?`,

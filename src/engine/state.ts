@@ -35,14 +35,25 @@ export interface ContainerState {
 /** Writes a container's state: beside, then renamed. */
 export function writeState(engine: Pick<Engine, "runRoot">, state: ContainerState): void {
   const directory = join(engine.runRoot, "containers", state.id);
-  // it may have been swept away (C-058)
-  fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
   const file = join(directory, "state.json");
   // the command that starts it and one that finds it without a state may both write
   const temporary = `${file}.${randomHex(6)}.new`;
-  fs.writeFileSync(temporary, JSON.stringify(state), { mode: 0o600 });
-  fs.renameSync(temporary, file);
+  for (let attempt = 1;; attempt++) {
+    try {
+      // it may have been swept away (C-058)
+      fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
+      fs.writeFileSync(temporary, JSON.stringify(state), { mode: 0o600 });
+      fs.renameSync(temporary, file);
+      return;
+    } catch (error) {
+      // somebody removes the container at this moment: then the state is of no use, or there is none in the next
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      if (attempt === MOST_WRITES) return;
+    }
+  }
 }
+
+const MOST_WRITES = 3;
 
 /** Reads a container's state; undefined where there is none that can be believed. */
 export function readState(engine: Pick<Engine, "runRoot">, id: string): ContainerState | undefined {

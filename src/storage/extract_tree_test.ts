@@ -16,6 +16,7 @@ import test from "node:test";
 import { AT_FDCWD, close, O_DIRECTORY, O_PATH, openAt } from "#linux/file.ts";
 import { fromText } from "#tar/bytes.ts";
 import { makeEntry, type TarEntry, type TarKind } from "#tar/entry.ts";
+import { removePath } from "./remove_tree.ts";
 import { beneath, ExtractTree } from "./extract_tree.ts";
 
 type Told = readonly [path: string, kind: TarKind, rest?: Partial<TarEntry>, content?: string];
@@ -53,7 +54,7 @@ function extract(
     check(dir, outside);
   } finally {
     close(fd);
-    rmSync(base, { recursive: true });
+    removePath(base);
   }
 }
 
