@@ -160,7 +160,7 @@ asBoth("C-136 a terminal lives as long as the container, though the program clos
 asBoth("C-081 SIGHUP and its kin are passed on", async (box) => {
   const inner =
     `'for s in HUP INT TERM USR1 QUIT WINCH; do trap "echo $s; test $s = TERM && exit 5" $s; done; echo up; while :; do sleep 0.05; done'`;
-  const line = `$run $IMAGE sh -c ${inner} >out & pid=$!; until grep -q up out; do sleep 0.05; done
+  const line = `$run $IMAGE sh -c ${inner} >out & pid=$!; until grep -qs up out; do sleep 0.05; done
     for s in HUP USR1 INT TERM; do kill -$s $pid; sleep 0.3; done; wait $pid; echo $?; cat out`;
   // a shell starts what is in the background with SIGINT ignored: sent all the same
   const text = await output(box, line);
@@ -173,7 +173,7 @@ asBoth(
     await box.succeed(["pull", "-q", IMAGE]);
     const inner = "'echo up; until test -e /h/go; do sleep 0.05; done; echo ran on >/h/proof; exit 7'";
     const line = `"${DUGOUT}" run --rm -q --network none -v "$HOME:/h" --pidfile pid $IMAGE sh -c ${inner} >out & pid=$!
-    until grep -q up out; do sleep 0.05; done; kill -KILL $pid; wait $pid; echo $?; kill -0 $(cat pid) && echo runs; touch go
+    until grep -qs up out; do sleep 0.05; done; kill -KILL $pid; wait $pid; echo $?; kill -0 $(cat pid) && echo runs; touch go
     while kill -0 $(cat pid) 2>/dev/null; do sleep 0.05; done; cat proof`;
     const { stdout, stderr } = await box.run(["sh", "-c", line], { env: { IMAGE }, timeoutMs: 20_000 });
     assert.equal(stdout, "137\nruns\nran on\n", stderr);
@@ -260,7 +260,7 @@ asBoth(
   "a monitor that is killed leaves the container alone: its end is waited for, and said to be unknown",
   async (box) => {
     const inner = "echo up; sleep 1; echo ran on";
-    const line = `$run $IMAGE sh -c '${inner}' >out 2>err & pid=$!; until grep -q up out; do sleep 0.05; done
+    const line = `$run $IMAGE sh -c '${inner}' >out 2>err & pid=$!; until grep -qs up out; do sleep 0.05; done
     kill -KILL $(pgrep -P $pid -f dugout-monitor | head -n 1); wait $pid; echo $?; cat out err`;
     const { stdout } = await script(box, line);
     assert.match(stdout, /^125\nup\nran on\ndugout: Cannot tell how the container ended: its monitor was killed/);
