@@ -119,7 +119,7 @@ function enter(input: ExecInput, state: ContainerState, spec: SpecFile, id: stri
       lastCapability: host.lastCapability,
     });
     const namespaces = differingNamespaces(target.pid);
-    const streams = options.tty ? undefined : openStdio(input.streams, process.user.uid);
+    const streams = options.tty ? undefined : openStdio(input.streams, { map: spec.map, uid: process.user.uid });
     const stdio: ExecStdio = streams === undefined
       ? { kind: "terminal", ...size }
       : { kind: "inherit", relays: streams.relays };

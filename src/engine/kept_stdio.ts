@@ -29,11 +29,11 @@ export interface KeptStdioInput {
   /** The caller's stdin, where it is the container's; undefined: the monitor holds it open. Without a terminal only. */
   readonly stdin: Fd | undefined;
   /** The container's user. */
-  readonly uid: number;
+  readonly user: Parameters<typeof openStdio>[1];
 }
 
 /** Opens them. */
-export function openKeptStdio({ tty, interactive, stdin, uid }: KeptStdioInput): KeptStdio {
+export function openKeptStdio({ tty, interactive, stdin, user }: KeptStdioInput): KeptStdio {
   const opened: Fd[] = [];
   const keep = (fd: Fd): Fd => {
     opened.push(fd);
@@ -58,7 +58,7 @@ export function openKeptStdio({ tty, interactive, stdin, uid }: KeptStdioInput):
     openToAll(write);
     return { read: keep(read), write: keep(write) };
   };
-  const input = openStdio({ stdin: interactive ? stdin : undefined, stdout: undefined, stderr: undefined }, uid);
+  const input = openStdio({ stdin: interactive ? stdin : undefined, stdout: undefined, stderr: undefined }, user);
   const others = [...input.relayFds];
   let [first] = input.stdio;
   if (interactive && stdin === undefined) {

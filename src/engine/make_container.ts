@@ -8,6 +8,7 @@ import type { IdMap } from "#linux/idmap.ts";
 import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
 import type { RunOptions, RunRequest } from "#docker/run_request.ts";
+import { isMapped } from "#runtime/identity.ts";
 import type { ResolvedUser } from "#runtime/users.ts";
 import {
   type ContainerDirectory,
@@ -82,6 +83,10 @@ export async function makeContainer(input: MakeInput, plan: Plan, name: string):
   const { directory, root } = plan;
   if (options.cidfile !== undefined) writeNewFile(options.cidfile, directory.id, "--cidfile");
   makeContainerDirectory(directory, rootMode(root));
+  // what the tape itself cannot give away: --userns nomap
+  if (!isMapped(plan.map, input.engine.identity)) {
+    (await import("#runtime/give_to_root.ts")).giveToRoot(plan.map, [directory.upper, directory.work]);
+  }
   // what takes long is done by a container on record, so that nobody takes it for left behind
   if (root.copyOf !== undefined || needsOpening(request, root.config)) record(input, plan, name, []);
   if (root.rootfs.kind === "tree") makeTreeDirectories(root.rootfs.parts);

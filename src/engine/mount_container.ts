@@ -8,7 +8,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { MNT_DETACH } from "#linux/mount.ts";
 import { DugoutError } from "#oci/error.ts";
-import { rootfsSteps } from "#runtime/rootfs_steps.ts";
+import { openRootfsSteps, rootfsSteps } from "#runtime/rootfs_steps.ts";
 import { ERROR_FD } from "#runtime/user_namespace.ts";
 import { playTape } from "#tape/play.ts";
 import { type Step, step } from "#tape/step.ts";
@@ -57,7 +57,7 @@ export async function mountContainer(engine: Engine, record: ContainerRecord): P
     if (readMountPoints().includes(merged)) return merged;
     const work = join(engine.dataRoot, "containers", record.id, "work");
     const rootfs = { kind: "overlay" as const, lowers, upper: tree, work, merged, volatile: false };
-    play(rootfsSteps(rootfs, { uid: 0, gid: 0 }));
+    play([...openRootfsSteps(rootfs), ...rootfsSteps(rootfs, { uid: 0, gid: 0 }, merged)]);
     return merged;
   });
 }

@@ -4,12 +4,14 @@
  *
  * @module
  */
-import { mkdirSync } from "node:fs";
+import { mkdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { type IdMap, isSingle } from "#linux/idmap.ts";
+import type { IdMap } from "#linux/idmap.ts";
 import type { RunConfig } from "#oci/image_config.ts";
 import type { ImageMountRequest, MountRequest, RunOptions, RunRequest, VolumeRequest } from "#docker/run_request.ts";
 import { cleanPath } from "#docker/text_rules.ts";
+import { giveToRoot } from "#runtime/give_to_root.ts";
+import { isMapped } from "#runtime/identity.ts";
 import { isFilled, isSurelyMissing, markFilled, type VolumeFill } from "#storage/fill_volume.ts";
 import { makeVolume, openVolumes, readVolume, type Volume, volumePath, withVolumesLock } from "#storage/volumes.ts";
 import type { ContainerDirectory } from "./container_directory.ts";
@@ -203,26 +205,23 @@ function recordImage({ imageId, lowers }: OpenedImage): { id: string; lowers: st
 }
 
 /** Fills the volumes that are used for the first time; a worker is started only where the image may have something. */
-async function fillOpened({ root, map }: OpenMountsInput, opened: readonly OpenedMount[]): Promise<void> {
+async function fillOpened({ engine, root, map }: OpenMountsInput, opened: readonly OpenedMount[]): Promise<void> {
   // the machine's own tree is nothing to copy
   if (root.rootfs.kind === "tree") return;
   const directories = root.rootfs.kind === "directory" ? [root.rootfs.path] : root.lowers;
   const fills: VolumeFill[] = [];
+  const fresh: string[] = [];
   for (const mount of opened) {
+    if (mount.kind === "volume" && !isFilled(mount.path)) fresh.push(mount.source);
     if (mount.kind !== "volume" || mount.subpath !== undefined || mount.options.size > 0) continue;
     if (isFilled(mount.path)) continue;
     if (isSurelyMissing(directories, mount.target)) await markFilled(mount.path);
     else fills.push({ volume: mount.path, target: mount.target, copies: !mount.noCopy });
   }
-  if (fills.length === 0) return;
-  await runInWorker(rootMap(map), { kind: "fillVolumes", directories: [...directories], volumes: fills });
-}
-
-/** A worker is root in its namespace, also where the container's only user is somebody else. */
-function rootMap(map: IdMap): IdMap {
-  if (!isSingle(map)) return map;
-  return {
-    uid: map.uid.map((range) => ({ ...range, inside: 0 })),
-    gid: map.gid.map((range) => ({ ...range, inside: 0 })),
-  };
+  if (fills.length > 0) {
+    await runInWorker(map, { kind: "fillVolumes", directories: [...directories], volumes: fills });
+  }
+  // what the image has no owner for is the caller's, who may be nobody in the container
+  const own = isMapped(map, engine.identity) ? [] : fresh.filter((path) => statSync(path).uid === engine.identity.uid);
+  if (own.length > 0) giveToRoot(map, own);
 }

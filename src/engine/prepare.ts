@@ -6,7 +6,7 @@
 import * as fs from "node:fs";
 import { basename, join } from "node:path";
 import { HOST_ARCH } from "#linux/arch.ts";
-import { type IdMap, isSingle, mapName, outsideId } from "#linux/idmap.ts";
+import { type IdMap, insideId, isSingle, mapName, outsideId } from "#linux/idmap.ts";
 import { machineName } from "#linux/machine.ts";
 import { planSeccomp } from "#linux/seccomp.ts";
 import { statFileSystem } from "#linux/statfs.ts";
@@ -16,7 +16,7 @@ import type { MountSpec, RuntimeSpec } from "#oci/runtime_spec.ts";
 import { quote } from "#oci/text.ts";
 import type { RunRequest } from "#docker/run_request.ts";
 import { planContainer } from "#runtime/container.ts";
-import { chooseIdMap } from "#runtime/identity.ts";
+import { chooseIdMap, isMapped } from "#runtime/identity.ts";
 import type { Digest } from "#oci/digest.ts";
 import { lockedFlags } from "#runtime/mount_steps.ts";
 import { resolveInLayers } from "#runtime/resolve.ts";
@@ -136,13 +136,7 @@ export function earlyMap(engine: Engine, request: RunRequest): IdMap | undefined
 
 /** `host` is what a rootless engine has anyway: the caller is root inside. */
 function usernsMode({ userns: mode }: RunRequest) {
-  if (mode.kind === "nomap") {
-    throw new DugoutError(
-      "USERNS_NOT_YET",
-      'Cannot use "--userns=nomap": the store belongs to your own id, and this mode leaves that out of the container',
-      { hint: "use --userns=keep-id, or -u with another id" },
-    );
-  }
+  if (mode.kind === "nomap") return { kind: "nomap" as const };
   if (mode.kind !== "keep-id") return { kind: "default" as const };
   return {
     kind: "keep-id" as const,
@@ -220,6 +214,7 @@ export function prepareContainer(input: PrepareInput): Prepared {
     spec,
     rootfs: root.rootfs,
     map,
+    callerId: isMapped(map, engine.identity) ? insideId(map.uid, engine.identity.uid) : undefined,
     ...(input.userNamespace === undefined ? {} : { userNamespace: input.userNamespace }),
     host: engine.host,
     stdio,
@@ -227,7 +222,9 @@ export function prepareContainer(input: PrepareInput): Prepared {
     init: request.init,
     filter,
     filterHidesKeys: profile === "default",
-    keepGroups: request.groupAdd.includes("keep-groups") || (user.uid === 0 && request.groupAdd.length === 0),
+    // without an id of the caller's, nothing else of theirs either
+    keepGroups: request.groupAdd.includes("keep-groups") ||
+      (user.uid === 0 && request.groupAdd.length === 0 && request.userns.kind !== "nomap"),
     deathSignal: input.outlivesCaller || process.env["SLURM_JOB_ID"] === undefined ? undefined : SIGKILL,
     resolve: (path) => resolveInLayers(layers, path).path,
     lockedFlags: (source) => lockedFlags(statFileSystem(source).flags),

@@ -12,6 +12,7 @@ import type { RunOptions, RunRequest } from "#docker/run_request.ts";
 import { findImage, type FoundImage } from "#image/find.ts";
 import { ensureHelloImage } from "#image/hello/ensure.ts";
 import { isHelloName } from "#image/hello/name.ts";
+import { isMapped } from "#runtime/identity.ts";
 import type { RootfsPlan } from "#runtime/setup.ts";
 import type { ResolvedUser } from "#runtime/users.ts";
 import { type Driver, planRootfs } from "#storage/driver.ts";
@@ -78,13 +79,16 @@ async function openImageRoot(input: RootInput): Promise<OpenedRoot> {
 
 /**
  * fuse-overlayfs mounts by itself as root of its user namespace; as anybody else it asks fusermount3, which is refused there.
- * A single id that is not called root inside has no root.
+ * A single id that is not called root inside has no root. And it looks its directories up by their names, which root may
+ * not where the caller has no id.
  */
 export function fitDriver(driver: Driver, map: IdMap, engine: Engine): Driver {
-  if (driver.name !== "fuse-overlayfs" || outsideId(map.uid, 0) !== undefined) return driver;
+  const hasRoot = outsideId(map.uid, 0) !== undefined;
+  if (driver.name !== "fuse-overlayfs" || (hasRoot && isMapped(map, engine.identity))) return driver;
   if (engine.storageDriver === undefined) return { name: "vfs" };
-  throw new DugoutError("DRIVER_UNFIT", `Cannot use the storage driver "${driver.name}" for a container without root`, {
-    hint: "Leave --storage-driver out and its files are copied, or leave --user out",
+  const [who, flag] = hasRoot ? ["in which you have no id", "--userns"] : ["without root", "--user"];
+  throw new DugoutError("DRIVER_UNFIT", `Cannot use the storage driver "${driver.name}" for a container ${who}`, {
+    hint: `Leave --storage-driver out and its files are copied, or leave ${flag} out`,
   });
 }
 
@@ -139,6 +143,15 @@ export function openDirectoryRoot(
   const plan = rootfs.overlay
     ? overlayOnDirectory(rootfs.path, directory, volatile)
     : { kind: "directory" as const, path: rootfs.path };
+  if (plan.kind === "tree" && !isMapped(map, engine.identity)) {
+    throw new DugoutError(
+      "ROOTFS_NEEDS_OWN_ID",
+      `Cannot use ${
+        quote(rootfs.path)
+      } with --userns nomap: something is mounted in it, and the parts around it are yours`,
+      { hint: "leave --userns out" },
+    );
+  }
   return { root: { config: {}, lowers, rootfs: plan }, map, user };
 }
 

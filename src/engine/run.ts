@@ -206,7 +206,7 @@ async function startRun(input: RunInput): Promise<Started> {
   let signals: HeldSignals | undefined;
   try {
     ({ anonymous: volumes, mounts } = await makeContainer(input, plan, name));
-    stdioFds = openStdio(input.streams, user.uid);
+    stdioFds = openStdio(input.streams, { map: plan.map, uid: user.uid });
     const prepared = prepare(input, plan, mounts, stdioFds, held?.path);
     for (const { path, text } of prepared.files) writeContainerFile(path, text);
     pidfile = options.pidfile === undefined ? undefined : openPidfile(options.pidfile);

@@ -156,7 +156,7 @@ function launch(input: StartInput, startedMs: number): StartedKept {
     tty: options.tty,
     interactive: options.interactive,
     stdin: input.stdin,
-    uid: user.uid,
+    user: { map: plan.map, uid: user.uid },
   });
   stack.defer(() => stdio.close());
   const prepared = prepareContainer({

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { type IdMap, outsideId } from "#linux/idmap.ts";
 import { type Fd, tryCall } from "#linux/call.ts";
 import { AT_FDCWD, close, makePipe, O_RDWR, openAt, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK } from "#linux/file.ts";
 import { type FileStat, statName } from "#linux/stat.ts";
@@ -30,9 +31,14 @@ export interface StdioFds {
 
 /**
  * Opens what a container gets.
- * @param uid The container's user: one that is not root must be able to open `/dev/stdout` again (C-076).
+ * @param user The program's user, by its id inside. If that is not the caller outside, they must be able to open
+ * `/dev/stdout` again (C-076).
  */
-export function openStdio(sources: StreamSources, uid: number): StdioFds {
+export function openStdio(
+  sources: StreamSources,
+  { map, uid }: { readonly map: Pick<IdMap, "uid">; readonly uid: number },
+): StdioFds {
+  const isCaller = outsideId(map.uid, uid) === process.geteuid!();
   const opened: Fd[] = [];
   const relays: Relay[] = [];
   const relayFds: { child: number; ours: Fd }[] = [];
@@ -65,7 +71,7 @@ export function openStdio(sources: StreamSources, uid: number): StdioFds {
       relays.push({ from, to, output });
       return output ? pipe.write : pipe.read;
     }
-    if (uid !== 0 && isType(stat, S_IFIFO)) openToAll(source);
+    if (!isCaller && isType(stat, S_IFIFO)) openToAll(source);
     return source;
   };
 

@@ -6,10 +6,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { CLONE_NEWNS } from "#linux/namespaces.ts";
-import { AT_FDCWD, close } from "#linux/file.ts";
+import { close } from "#linux/file.ts";
 import type { IdMap } from "#linux/idmap.ts";
 import { MNT_DETACH, MS_PRIVATE, MS_REC } from "#linux/mount.ts";
-import { fuseSteps, rootfsSteps } from "#runtime/rootfs_steps.ts";
+import { fuseSteps, openRootfsSteps, rootfsSteps } from "#runtime/rootfs_steps.ts";
+import { ROOT } from "#runtime/target_steps.ts";
 import { ERROR_FD, startInUserNamespace, USER_NAMESPACE_BUFFERS, userNamespaceSteps } from "#runtime/user_namespace.ts";
 import { parseDriverName, type RootfsPlan } from "#storage/driver.ts";
 import { quote } from "#oci/text.ts";
@@ -52,9 +53,12 @@ function tryRootfs(plan: RootfsPlan): string | undefined {
       ...userNamespaceSteps(map),
       step("unshare", [CLONE_NEWNS], "make", "mount namespace"),
       step("mount", ["none", "/", 0, MS_REC | MS_PRIVATE, 0], "make mounts private at", "/"),
-      ...mountSteps(plan),
-      step("mkdirat", [AT_FDCWD, join(plan.merged, "made"), 0o700], "make a directory in", plan.merged),
-      step("umount2", [plan.merged, MNT_DETACH], "unmount", plan.merged),
+      ...(plan.kind === "fuse-overlayfs" ? startFuseSteps(plan) : []),
+      ...openRootfsSteps(plan),
+      ...rootfsSteps(plan, { uid: 0, gid: 0 }),
+      step("mkdirat", [{ result: ROOT }, "made", 0o700], "make a directory in", "the container's root"),
+      // the end of a namespace does not end a server of FUSE
+      ...(plan.kind === "fuse-overlayfs" ? [step("umount2", [plan.merged, MNT_DETACH], "unmount", plan.merged)] : []),
     ],
     buffers: new Map([...USER_NAMESPACE_BUFFERS, ["status", { sizeBytes: 8 }]]),
     errorFd: ERROR_FD,
@@ -72,9 +76,9 @@ function tryRootfs(plan: RootfsPlan): string | undefined {
   return existsSync(join(plan.upper, "made")) ? undefined : "the mount did not come about";
 }
 
-function mountSteps(plan: Exclude<RootfsPlan, { kind: "directory" }>): Step[] {
-  return plan.kind === "overlay" ? rootfsSteps(plan, { uid: 0, gid: 0 }) : [
-    ...fuseSteps(plan),
+function startFuseSteps(plan: Extract<RootfsPlan, { kind: "fuse-overlayfs" }>): Step[] {
+  return [
+    ...fuseSteps(plan, []),
     step("wait4", [{ result: "fuse fork" }, { buffer: "status" }, 0, 0], "wait for", "fuse-overlayfs", { retry: true }),
   ];
 }

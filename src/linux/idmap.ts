@@ -102,6 +102,29 @@ export function mapAround(own: number, ownInside: number, ranges: readonly Subor
   return map;
 }
 
+/** A map of the subordinate ids alone: the user's own id has no name inside. */
+export function mapWithoutOwn(ranges: readonly SubordinateRange[]): IdRange[] {
+  let inside = 0;
+  return ranges.map(({ start, count }) => {
+    const range = { inside, outside: start, count };
+    inside += count;
+    return range;
+  });
+}
+
+/** The ranges with the user's own id behind them, unless it is among them: who is in none may own nothing inside. */
+export function addOwn(ranges: readonly IdRange[], own: number): readonly IdRange[] {
+  if (insideId(ranges, own) !== undefined) return ranges;
+  const next = Math.max(0, ...ranges.map((range) => range.inside + range.count));
+  return [...ranges, { inside: next, outside: own, count: 1 }];
+}
+
+/** The inside id of an outside one, or undefined where it is not mapped. */
+export function insideId(ranges: readonly IdRange[], outside: number): number | undefined {
+  const range = ranges.find((r) => outside >= r.outside && outside < r.outside + r.count);
+  return range === undefined ? undefined : range.inside + outside - range.outside;
+}
+
 /** The outside id of an inside one, or undefined where it is not mapped. */
 export function outsideId(ranges: readonly IdRange[], inside: number): number | undefined {
   const range = ranges.find((r) => inside >= r.inside && inside < r.inside + r.count);

@@ -1,6 +1,16 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { mapAround, mapName, mapText, outsideId, parseGetsubids, parseSubordinateFile } from "./idmap.ts";
+import {
+  addOwn,
+  insideId,
+  mapAround,
+  mapName,
+  mapText,
+  mapWithoutOwn,
+  outsideId,
+  parseGetsubids,
+  parseSubordinateFile,
+} from "./idmap.ts";
 
 const RANGE = [{ start: 100000, count: 65536 }];
 
@@ -20,6 +30,21 @@ test("several ranges follow each other, split where the own id lies", () => {
   const ranges = [{ start: 5000, count: 10 }, { start: 9000, count: 10 }];
   assert.equal(mapText(mapAround(1000, 12, ranges)), "0 5000 10\n10 9000 2\n12 1000 1\n13 9002 8\n");
   assert.equal(mapText(mapAround(1000, 10, ranges)), "0 5000 10\n10 1000 1\n11 9000 10\n");
+});
+
+test("a map without the own id has the ranges one behind the other, and the own id can be added behind them", () => {
+  const map = mapWithoutOwn([{ start: 5000, count: 10 }, { start: 9000, count: 10 }]);
+  assert.equal(mapText(map), "0 5000 10\n10 9000 10\n");
+  assert.equal(mapText(addOwn(map, 1000)), "0 5000 10\n10 9000 10\n20 1000 1\n");
+  assert.equal(addOwn(map, 9003), map);
+});
+
+test("an outside id is found inside", () => {
+  const map = mapAround(1000, 3, RANGE);
+  assert.equal(insideId(map, 1000), 3);
+  assert.equal(insideId(map, 100002), 2);
+  assert.equal(insideId(map, 100003), 4);
+  assert.equal(insideId(map, 999), undefined);
 });
 
 test("an inside id is found outside", () => {

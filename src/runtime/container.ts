@@ -3,34 +3,36 @@
  *
  * The tape is played by three processes, one after the other forked:
  *
- *     monitor     user namespace, ids; forks copiers and the container; waits, writes the exit record    (host's view),
+ *     monitor     user namespace; forks copiers and the container; waits, writes the exit record         (host's view),
  *                 or goes on with a tape of its own, where output is kept (monitor_tape.ts)
- *       └ init    other namespaces, root file system, mounts, limits, ids, filter; executes the program  (process 1)
+ *       └ init    other namespaces; opens what is on the host, as the caller; then as the container's root: root file
+ *                 system, mounts, limits, ids, filter; executes the program                              (process 1)
  *           └     with --init the program is a child of it
  *
  * @module
  */
 import { MOUNT_ATTR_RDONLY } from "#linux/mount.ts";
-import { PR_SET_PDEATHSIG } from "#linux/prctl.ts";
 import { type Step, step, type Tape, type TapeBuffer } from "#tape/step.ts";
 import { maskSteps, readOnlySteps } from "./mask_steps.ts";
 import { place } from "./mount_steps.ts";
 import { betweenSteps, FORK_BETWEEN_BUFFERS, forkBetweenSteps } from "./fork_between_steps.ts";
 import { handOverBuffers, handOverSteps } from "./hand_over_steps.ts";
 import { blockSignalsStep, forkSteps, lostSteps, relaySteps, waitSteps } from "./monitor_steps.ts";
-import { execErrnoBytes } from "./process_steps.ts";
-import { pivotSteps, rootfsSteps } from "./rootfs_steps.ts";
+import { deathSignalSteps, execErrnoBytes, keepCapabilitiesSteps } from "./process_steps.ts";
+import { openImageSourcesSteps, openMountSourcesSteps } from "./mount_source_steps.ts";
+import { openRootfsSteps, pivotSteps, rootfsSteps } from "./rootfs_steps.ts";
 import { type ContainerSetup, requireProcess, type RootfsPlan } from "./setup.ts";
 import { consoleControl } from "./terminal_steps.ts";
 import type { HeldNamespace } from "./map_ids_steps.ts";
 import { ERROR_FD, USER_NAMESPACE_BUFFERS } from "./user_namespace.ts";
 import { processSteps } from "./enter_steps.ts";
 import {
+  becomeRootSteps,
   childNamespaceSteps,
   enterUserNamespaceSteps,
   fuseNamespaceSteps,
   innerNamespaceSteps,
-  rootOrOnly,
+  rootIds,
   unmountFuse,
 } from "./namespace_steps.ts";
 import { mountsSteps, readOnlyRootSteps, restrictSteps, workingDirectoryTargetSteps } from "./spec_mount_steps.ts";
@@ -60,7 +62,7 @@ export function planContainer(setup: ContainerSetup, extras?: TapeExtras): Tape 
   const relays = setup.stdio.kind === "inherit" ? setup.stdio.relays : [];
   const steps: Step[] = [
     blockSignalsStep(),
-    ...deathSignalSteps(setup),
+    ...deathSignalSteps(setup, "the engine"),
     ...(extras?.before ?? []),
     ...enterUserNamespaceSteps(setup, extras),
     ...relaySteps(relays),
@@ -68,6 +70,8 @@ export function planContainer(setup: ContainerSetup, extras?: TapeExtras): Tape 
     ...(setup.keepsOutput
       ? [
         ...forkBetweenSteps("between"),
+        // the player is executed once more, and then what removes the container
+        ...(setup.callerId === 0 ? [] : keepCapabilitiesSteps()),
         ...handOverSteps(setup.stdio.kind === "terminal", relays),
         ...lostSteps(),
         ...betweenSteps("between", childNamespaceSteps(setup), "container"),
@@ -80,14 +84,16 @@ export function planContainer(setup: ContainerSetup, extras?: TapeExtras): Tape 
       ]),
 
     place("container", "the container's first process"),
-    ...(setup.deathSignal === undefined
-      ? []
-      : [step("prctl", [PR_SET_PDEATHSIG, setup.deathSignal, 0, 0, 0], "die with", "the monitor")]),
+    ...deathSignalSteps(setup, "the monitor"),
     // no terminal of the caller's is the controlling one
     step("setsid", [], "lead", "a new session"),
     step("umask", [0], "clear", "umask"),
     ...innerNamespaceSteps(setup),
-    ...rootfsSteps(setup.rootfs, { uid: rootOrOnly(setup.map.uid), gid: rootOrOnly(setup.map.gid) }),
+    ...openImageSourcesSteps(setup),
+    ...openRootfsSteps(setup.rootfs),
+    ...openMountSourcesSteps(setup),
+    ...becomeRootSteps(rootIds(setup.map)),
+    ...rootfsSteps(setup.rootfs, setup.callerId === undefined ? undefined : rootIds(setup.map)),
     ...mountsSteps(setup),
     ...workingDirectoryTargetSteps(setup, process.cwd),
     ...maskSteps(spec.linux?.maskedPaths ?? [], setup.maskKind),
@@ -121,9 +127,4 @@ function buffersOf(setup: ContainerSetup): Map<string, TapeBuffer> {
     for (const [name, buffer] of handOverBuffers(true)) buffers.set(name, buffer);
   }
   return buffers;
-}
-
-function deathSignalSteps(setup: ContainerSetup): Step[] {
-  if (setup.deathSignal === undefined) return [];
-  return [step("prctl", [PR_SET_PDEATHSIG, setup.deathSignal, 0, 0, 0], "die with", "the engine")];
 }

@@ -60,6 +60,7 @@ const SETUP: ContainerSetup = {
     volatile: true,
   },
   map: { uid: RANGE, gid: RANGE },
+  callerId: 0,
   host: { mountSetattr: true, landlockAbi: 6, lastCapability: 40 },
   stdio: { kind: "inherit", relays: [] },
   keepsOutput: false,

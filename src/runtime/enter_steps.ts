@@ -15,6 +15,7 @@ import {
   boundingSteps,
   capabilityStep,
   clearAmbientStep,
+  deathSignalSteps,
   executeSteps,
   filterStep,
   keyringSteps,
@@ -44,7 +45,7 @@ export type ProcessSetup =
     ContainerSetup,
     "filter" | "filterHidesKeys" | "host" | "init" | "keepGroups" | "map" | "spec"
   >
-  & { readonly stdio: { readonly kind: ContainerSetup["stdio"]["kind"] } };
+  & { readonly deathSignal?: number | undefined; readonly stdio: { readonly kind: ContainerSetup["stdio"]["kind"] } };
 
 /** From the new root to the program. */
 export function processSteps(setup: ProcessSetup, process: ProcessSpec): Step[] {
@@ -83,6 +84,7 @@ export function processSteps(setup: ProcessSetup, process: ProcessSpec): Step[] 
     ...workingDirectorySteps(process.cwd),
     ...boundingSteps(bounding, host.lastCapability),
     ...userSteps(uid, gid, groups),
+    ...deathSignalSteps(setup, "the monitor, once more"),
     ...(uid === 0 ? [] : [capabilityStep(known, known, "all, once more, after the change of user")]),
     ...shared,
     ...(process.noNewPrivileges ? [noNewPrivilegesStep()] : []),

@@ -10,7 +10,9 @@ import { join } from "node:path";
 import {
   countIds,
   type IdMap,
+  insideId,
   mapAround,
+  mapWithoutOwn,
   parseGetsubids,
   parseSubordinateFile,
   type SubordinateRange,
@@ -39,7 +41,9 @@ export interface Identity {
 /** How a container's user namespace maps ids: `--userns`. */
 export type UsernsMode =
   | { readonly kind: "default" }
-  | { readonly kind: "keep-id"; readonly uid?: number; readonly gid?: number };
+  | { readonly kind: "keep-id"; readonly uid?: number; readonly gid?: number }
+  /** The caller has no id inside: files of theirs are nobody's. */
+  | { readonly kind: "nomap" };
 
 /**
  * The caller's identity. It is found by trying once, and remembered in the runtime directory until the machine boots
@@ -139,6 +143,7 @@ function findRanges(
 /**
  * The id map of a container.
  * @param user For a single id: which id inside it is to be (0 unless `--user` or keep-id says another).
+ * @throws {DugoutError} NOMAP_NEEDS_IDS.
  */
 export function chooseIdMap(identity: Identity, mode: UsernsMode, user: { uid: number; gid: number }): IdMap {
   const { ranges } = identity;
@@ -152,9 +157,23 @@ export function chooseIdMap(identity: Identity, mode: UsernsMode, user: { uid: n
       if (ranges === undefined) return singleMap(identity, { uid, gid });
       return { uid: mapAround(identity.uid, uid, ranges.uid), gid: mapAround(identity.gid, gid, ranges.gid) };
     }
+    case "nomap":
+      if (ranges === undefined) {
+        throw new DugoutError(
+          "NOMAP_NEEDS_IDS",
+          `Cannot leave your own id out of the container (--userns nomap): there is no other, ${identity.reason}`,
+          { hint: "`dugout check` says what to ask the administrator for" },
+        );
+      }
+      return { uid: mapWithoutOwn(ranges.uid), gid: mapWithoutOwn(ranges.gid) };
     default:
       throw new Error(`Unknown user namespace mode ${mode satisfies never}`);
   }
+}
+
+/** Whether the caller has ids in a map. */
+export function isMapped(map: IdMap, { uid, gid }: Pick<Identity, "uid" | "gid">): boolean {
+  return insideId(map.uid, uid) !== undefined && insideId(map.gid, gid) !== undefined;
 }
 
 function singleMap(identity: Identity, inside: { uid: number; gid: number }): IdMap {

@@ -7,13 +7,15 @@
 import { allocate, readLater, writeLater } from "#ffi/mod.ts";
 import { expectResult, type Fd, type Pid, tryCall } from "#linux/call.ts";
 import { close, makePipe } from "#linux/file.ts";
-import { type IdMap, isSingle } from "#linux/idmap.ts";
+import { addOwn, type IdMap, insideId, isSingle } from "#linux/idmap.ts";
 import { spawn } from "#linux/spawn.ts";
 import { failureError, readFailure, waitFor } from "#tape/play.ts";
 import { DATA_FD, ROOT_FD } from "#storage/data_stream.ts";
 import { type Step, step, type Tape, type TapeBuffer } from "#tape/step.ts";
 import { exitCodeOf } from "./launch_container.ts";
 import { ownCommand } from "./own_command.ts";
+import { becomeRootSteps } from "./namespace_steps.ts";
+import { keepCapabilitiesSteps } from "./process_steps.ts";
 import { type ContainerView, viewBuffers, viewSteps } from "./view_steps.ts";
 import { ERROR_FD, startInUserNamespace, USER_NAMESPACE_BUFFERS, userNamespaceSteps } from "./user_namespace.ts";
 
@@ -51,7 +53,8 @@ const SIGKILL = 9;
 
 /**
  * Runs a worker on a plan until it ends.
- * @param map The ids of its user namespace; a map of one id needs none, and gets none.
+ * @param map The ids of its user namespace; a map of one id needs none, and gets none. A map without the caller's id
+ * gets it, behind the others: the worker makes files for containers of that map in directories of the caller's.
  * @param plan What it reads from stdin, as JSON.
  * @returns Its exit code, 128 and the signal where one ended it.
  */
@@ -93,11 +96,14 @@ function startWorker(map: IdMap, input: Fd, output: Fd, { inNamespace, data, vie
   ];
   if (isSingle(map) && inNamespace !== true) return spawn({ path, argv: [path, ...args], env, fds });
 
+  // a running container's file system knows its own ids alone
+  const ids = view?.kind === "opened"
+    ? map
+    : { uid: addOwn(map.uid, process.getuid!()), gid: addOwn(map.gid, process.getgid!()) };
   const tape: Tape = {
     steps: [
-      ...userNamespaceSteps(map),
-      step("setresgid", [0, 0, 0], "become group", "0"),
-      step("setresuid", [0, 0, 0], "become user", "0"),
+      ...userNamespaceSteps(ids),
+      ...rightsSteps(ids),
       ...(view === undefined || view.kind === "opened" ? [] : viewSteps(view, ROOT_FD)),
       ...closeOthersSteps([...(data === undefined ? [] : [DATA_FD]), ...(view === undefined ? [] : [ROOT_FD])]),
       step("fcntl", [ERROR_FD, 2, 1], "close on exec", "the error pipe"),
@@ -106,7 +112,7 @@ function startWorker(map: IdMap, input: Fd, output: Fd, { inNamespace, data, vie
     buffers: new Map<string, TapeBuffer>([...USER_NAMESPACE_BUFFERS, ...viewBuffers()]),
     errorFd: ERROR_FD,
   };
-  const playing = startInUserNamespace(tape, map, fds);
+  const playing = startInUserNamespace(tape, ids, fds);
   const failure = readFailure(playing.errors);
   close(playing.errors);
   if (failure !== undefined) {
@@ -114,6 +120,17 @@ function startWorker(map: IdMap, input: Fd, output: Fd, { inNamespace, data, vie
     throw failureError(tape, failure);
   }
   return playing.pid;
+}
+
+/**
+ * A worker stays the caller, who alone may pass a home of mode 0700 whose group is not mapped, and has root's rights over
+ * what is mapped. The kernel lets root keep them over an exec; anybody else has to ask. Where the caller has no id, a file
+ * could not be made (EOVERFLOW): there it is root.
+ */
+function rightsSteps(ids: IdMap): Step[] {
+  const own = insideId(ids.uid, process.getuid!());
+  if (own === undefined) return becomeRootSteps({ uid: 0, gid: 0 });
+  return own === 0 ? [] : keepCapabilitiesSteps();
 }
 
 /** Closes what the worker is not to have. @param kept In rising order. */

@@ -5,7 +5,7 @@
  */
 import { AT_FDCWD, O_CLOEXEC, O_RDONLY } from "#linux/file.ts";
 import { SIOCSIFFLAGS } from "#linux/ioctl.ts";
-import { outsideId } from "#linux/idmap.ts";
+import { type IdMap, outsideId } from "#linux/idmap.ts";
 import {
   CLONE_NEWCGROUP,
   CLONE_NEWIPC,
@@ -61,7 +61,7 @@ export function joinedUserNamespace(setup: ContainerSetup): string | undefined {
 }
 
 /**
- * The user namespace, and being root in it where it has a root.
+ * The user namespace. The process has all rights in it, and is still the caller, whatever that is called inside.
  * @param extras What is done while ids are mapped, and the namespace where another process holds it.
  */
 export function enterUserNamespaceSteps(
@@ -70,21 +70,25 @@ export function enterUserNamespaceSteps(
 ): Step[] {
   const { meanwhile = [], held } = extras ?? {};
   const joined = joinedUserNamespace(setup);
-  const enter = joined === undefined
-    ? held === undefined ? userNamespaceSteps(setup.map, meanwhile) : joinHeldSteps(held, meanwhile)
-    : [...meanwhile, ...joinSteps("user", joined)];
-  const uid = rootOrOnly(setup.map.uid);
-  const gid = rootOrOnly(setup.map.gid);
+  if (joined !== undefined) return [...meanwhile, ...joinSteps("user", joined)];
+  return held === undefined ? userNamespaceSteps(setup.map, meanwhile) : joinHeldSteps(held, meanwhile);
+}
+
+/**
+ * From the caller to root, where there is one. What only the caller may reach on the host is open by then: a home of mode
+ * 0700 whose group is not mapped is closed to the container's root, as is all that is the caller's where they have no id.
+ */
+export function becomeRootSteps({ uid, gid }: { readonly uid: number; readonly gid: number }): Step[] {
   return [
-    ...enter,
     step("setresgid", [gid, gid, gid], "become group", String(gid)),
     step("setresuid", [uid, uid, uid], "become user", String(uid)),
   ];
 }
 
-/** Id 0 if it is mapped, else the one that is. */
-export function rootOrOnly(ranges: ContainerSetup["map"]["uid"]): number {
-  return outsideId(ranges, 0) === undefined ? ranges[0]!.inside : 0;
+/** Root's ids where they are mapped, else those that are. */
+export function rootIds({ uid, gid }: IdMap): { uid: number; gid: number } {
+  const zeroOrOnly = (ranges: IdMap["uid"]) => outsideId(ranges, 0) === undefined ? ranges[0]!.inside : 0;
+  return { uid: zeroOrOnly(uid), gid: zeroOrOnly(gid) };
 }
 
 /** The mount namespace of a FUSE server, and the server. */
@@ -94,7 +98,7 @@ export function fuseNamespaceSteps(setup: ContainerSetup): Step[] {
     steps.push(
       step("unshare", [CLONE_NEWNS], "make", "mount namespace of fuse-overlayfs"),
       step("mount", ["none", "/", 0, MS_REC | MS_SLAVE, 0], "make mounts follow the host's at", "/"),
-      ...fuseSteps(setup.rootfs),
+      ...fuseSteps(setup.rootfs, becomeRootSteps(rootIds(setup.map))),
       step("wait4", [{ result: "fuse fork" }, { buffer: "status" }, 0, 0], "wait for", "fuse-overlayfs", {
         retry: true,
       }),

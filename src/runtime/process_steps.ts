@@ -3,13 +3,15 @@
  *
  * @module
  */
-import { capabilityWords } from "#linux/capabilities.ts";
+import { ALL_CAPABILITIES, capabilityWords, LAST_CAPABILITY } from "#linux/capabilities.ts";
 import {
   PR_CAP_AMBIENT,
   PR_CAP_AMBIENT_CLEAR_ALL,
+  PR_CAP_AMBIENT_RAISE,
   PR_CAPBSET_DROP,
   PR_SET_KEEPCAPS,
   PR_SET_NO_NEW_PRIVS,
+  PR_SET_PDEATHSIG,
 } from "#linux/prctl.ts";
 import { SECCOMP_SET_MODE_FILTER } from "#linux/seccomp_call.ts";
 import { packList } from "#tape/pack.ts";
@@ -51,6 +53,11 @@ export function keyringSteps(required: boolean): Step[] {
   ];
 }
 
+/** Dies with the process that forked this one. The kernel forgets it with each change of ids (prctl(2)). */
+export function deathSignalSteps({ deathSignal }: { readonly deathSignal?: number | undefined }, whom: string): Step[] {
+  return deathSignal === undefined ? [] : [step("prctl", [PR_SET_PDEATHSIG, deathSignal, 0, 0, 0], "die with", whom)];
+}
+
 /** Becomes a user of the container. @param groups Supplementary groups, or undefined to keep the caller's. */
 export function userSteps(uid: number, gid: number, groups: readonly number[] | undefined): Step[] {
   const hints = { EINVAL: "the id is outside of the range that this user namespace maps" };
@@ -88,10 +95,34 @@ const CAPABILITY_VERSION_3 = 0x20080522;
 
 /** Sets effective and permitted; inheritable and ambient stay empty. */
 export function capabilityStep(effective: bigint, permitted: bigint, object: string): Step {
-  const data = new Uint32Array(6);
-  const [effectiveLow, effectiveHigh] = capabilityWords(effective);
-  const [permittedLow, permittedHigh] = capabilityWords(permitted);
-  data.set([effectiveLow, permittedLow, 0, effectiveHigh, permittedHigh, 0]);
+  return capsetStep({ effective, permitted, inheritable: 0n }, object);
+}
+
+/** Keeps all capabilities over an exec that is not root's: of a worker of ours, never of a container's program. */
+export function keepCapabilitiesSteps(): Step[] {
+  const all = ALL_CAPABILITIES;
+  return [
+    capsetStep({ effective: all, permitted: all, inheritable: all }, "that are inherited"),
+    ...Array.from({ length: LAST_CAPABILITY + 1 }, (_, number) =>
+      // a kernel may know fewer
+      step("prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0], "keep capability", String(number), {
+        ignore: true,
+      })),
+  ];
+}
+
+function capsetStep(sets: { effective: bigint; permitted: bigint; inheritable: bigint }, object: string): Step {
+  const [effectiveLow, effectiveHigh] = capabilityWords(sets.effective);
+  const [permittedLow, permittedHigh] = capabilityWords(sets.permitted);
+  const [inheritableLow, inheritableHigh] = capabilityWords(sets.inheritable);
+  const data = new Uint32Array([
+    effectiveLow,
+    permittedLow,
+    inheritableLow,
+    effectiveHigh,
+    permittedHigh,
+    inheritableHigh,
+  ]);
   const header = new Uint8Array(new Uint32Array([CAPABILITY_VERSION_3, 0]).buffer);
   return step("capset", [header, new Uint8Array(data.buffer)], "set capabilities", object);
 }

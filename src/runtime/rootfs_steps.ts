@@ -1,5 +1,5 @@
-import { AT_FDCWD, F_SETFD, FD_CLOEXEC, O_CLOEXEC, O_DIRECTORY, O_PATH, O_RDWR } from "#linux/file.ts";
-import { MNT_DETACH, MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH } from "#linux/mount.ts";
+import { AT_EMPTY_PATH, AT_FDCWD, F_SETFD, FD_CLOEXEC, O_CLOEXEC, O_DIRECTORY, O_PATH, O_RDWR } from "#linux/file.ts";
+import { MNT_DETACH, MOVE_MOUNT_F_EMPTY_PATH } from "#linux/mount.ts";
 import { type Step, step } from "#tape/step.ts";
 import { attachSteps, bindSteps, fileSystemSteps, place } from "./mount_steps.ts";
 import type { RootfsPlan, TreePart } from "./setup.ts";
@@ -14,10 +14,10 @@ export const FIRST_LOWER_FD = 100;
 export const MOST_LOWERS = 200;
 
 /**
- * Mounts the root file system and opens it as the step {@linkcode ROOT}.
+ * Opens what the root file system is made of, as the caller; that which is there already as the step {@linkcode ROOT}.
  * @throws {RangeError} When there are more layers than overlayfs takes.
  */
-export function rootfsSteps(rootfs: RootfsPlan, owner: { uid: number; gid: number }): Step[] {
+export function openRootfsSteps(rootfs: RootfsPlan): Step[] {
   switch (rootfs.kind) {
     case "directory":
       return [
@@ -27,37 +27,58 @@ export function rootfsSteps(rootfs: RootfsPlan, owner: { uid: number; gid: numbe
         step("move_mount", [{ result: "root tree" }, "", { result: "root place" }, "", 0x44], "mount at", rootfs.path),
         step("openat", [AT_FDCWD, rootfs.path, DIRECTORY, 0], "open", rootfs.path, { id: ROOT }),
       ];
-    case "tree":
-      return treeSteps(rootfs.parts, rootfs.merged, owner);
     case "overlay":
-      return [
-        ...overlaySteps({ ...rootfs, id: "layer", owner }),
-        step("openat", [AT_FDCWD, rootfs.merged, DIRECTORY, 0], "open", rootfs.merged, { id: ROOT }),
-      ];
+      if (rootfs.lowers.length > MOST_LOWERS) {
+        throw new RangeError(`Image has ${rootfs.lowers.length} layers, overlayfs takes ${MOST_LOWERS}`);
+      }
+      return openSteps({ ...rootfs, id: "layer" });
     case "fuse-overlayfs":
       return [step("openat", [AT_FDCWD, rootfs.merged, DIRECTORY, 0], "open", rootfs.merged, { id: ROOT })];
+    case "tree":
+      return [];
     default:
       throw new Error(`Unknown root file system ${rootfs satisfies never}`);
   }
 }
 
+/**
+ * Mounts the root file system on the host's, as the container's root, and opens it as the step {@linkcode ROOT}, unless
+ * {@linkcode openRootfsSteps} has done so. No directory of the host's is looked up for it.
+ * @param owner Who is to own the root directory; undefined where that is so already.
+ * @param at Where to mount an overlay instead: a directory that whoever plays the tape may pass to.
+ */
+export function rootfsSteps(rootfs: RootfsPlan, owner: Owner | undefined, at?: string): Step[] {
+  switch (rootfs.kind) {
+    case "overlay":
+      return [...mountSteps({ ...rootfs, id: "layer", at: at ?? "/", owner }), openMountedRoot(at)];
+    case "tree":
+      return treeSteps(rootfs.parts, owner);
+    case "directory":
+    case "fuse-overlayfs":
+      return [];
+    default:
+      throw new Error(`Unknown root file system ${rootfs satisfies never}`);
+  }
+}
+
+/** `/` is the host's root, whatever lies on it; `..` of it is what lies on top (path_resolution(7)). */
+const MOUNTED_ROOT = "/..";
+
+function openMountedRoot(at = MOUNTED_ROOT): Step {
+  return step("openat", [AT_FDCWD, at, DIRECTORY, 0], "open", "the container's root", { id: ROOT });
+}
+
 /** The parts in their order, parents first, on a small file system in memory. */
-function treeSteps(parts: readonly TreePart[], merged: string, owner: OverlayMount["owner"]): Step[] {
+function treeSteps(parts: readonly TreePart[], owner: Owner | undefined): Step[] {
   return [
-    ...fileSystemSteps("tree", "tmpfs", [["mode", "755"], ["size", "1m"]], 0, merged),
-    step("openat", [AT_FDCWD, merged, DIRECTORY, 0], "open", merged, { id: "tree place" }),
-    step(
-      "move_mount",
-      [{ result: "tree" }, "", { result: "tree place" }, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH],
-      "mount at",
-      merged,
-    ),
-    step("openat", [AT_FDCWD, merged, DIRECTORY, 0], "open", merged, { id: ROOT }),
-    ...parts.flatMap((part, index) => partSteps(part, `part ${index}`, merged, owner)),
+    ...fileSystemSteps("tree", "tmpfs", [["mode", "755"], ["size", "1m"]], 0, "the container's root"),
+    step("move_mount", [{ result: "tree" }, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH], "mount at", "/"),
+    openMountedRoot(),
+    ...parts.flatMap((part, index) => partSteps(part, `part ${index}`, owner)),
   ];
 }
 
-function partSteps(part: TreePart, id: string, merged: string, owner: OverlayMount["owner"]): Step[] {
+function partSteps(part: TreePart, id: string, owner: Owner | undefined): Step[] {
   const name = part.path.replace(/^\/+/, "");
   switch (part.kind) {
     case "directory":
@@ -80,7 +101,7 @@ function partSteps(part: TreePart, id: string, merged: string, owner: OverlayMou
         place(`${id} gone`, "no such file any more"),
       ];
     case "overlay": {
-      const mount = { ...part, id, lowers: [part.lower], merged: `${merged}/${name}`, volatile: true, owner };
+      const mount = { ...part, id, lowers: [part.lower], at: `${MOUNTED_ROOT}/${name}`, volatile: true, owner };
       return [
         step("mkdirat", [{ result: ROOT }, name, 0o755], "make directory", part.path),
         ...orGone(openSteps(mount), id),
@@ -93,17 +114,26 @@ function partSteps(part: TreePart, id: string, merged: string, owner: OverlayMou
   }
 }
 
-/** One overlay to mount. */
-interface OverlayMount {
+/** The directories of an overlay. */
+interface OverlayParts {
   /** Prefix of its steps' ids. */
   readonly id: string;
   readonly lowers: readonly string[];
   readonly upper: string;
   readonly work: string;
-  readonly merged: string;
+}
+
+/** One overlay to mount. */
+interface OverlayMount extends OverlayParts {
+  readonly at: string;
   readonly volatile: boolean;
-  /** Who is root in the container. */
-  readonly owner: { readonly uid: number; readonly gid: number };
+  readonly owner: Owner | undefined;
+}
+
+/** Ids inside. */
+interface Owner {
+  readonly uid: number;
+  readonly gid: number;
 }
 
 const ENOENT = 2;
@@ -113,15 +143,8 @@ function orGone([first, ...rest]: readonly Step[], id: string): Step[] {
   return [{ ...first!, jump: { when: "error", to: `${id} gone`, only: ENOENT } }, ...rest];
 }
 
-function overlaySteps(mount: OverlayMount): Step[] {
-  if (mount.lowers.length > MOST_LOWERS) {
-    throw new RangeError(`Image has ${mount.lowers.length} layers, overlayfs takes ${MOST_LOWERS}`);
-  }
-  return [...openSteps(mount), ...mountSteps(mount)];
-}
-
 /** The layers, then upper and work, as descriptors from {@linkcode FIRST_LOWER_FD} on. */
-function openSteps({ id, lowers, upper, work }: OverlayMount): Step[] {
+function openSteps({ id, lowers, upper, work }: OverlayParts): Step[] {
   return [...lowers, upper, work].flatMap((path, index) => [
     step("openat", [AT_FDCWD, path, DIRECTORY, 0], "open layer", path, {
       id: `${id} ${index}`,
@@ -135,16 +158,19 @@ function openSteps({ id, lowers, upper, work }: OverlayMount): Step[] {
   ]);
 }
 
-function mountSteps({ lowers, upper, work, merged, volatile, owner }: OverlayMount): Step[] {
+function mountSteps({ lowers, upper, work, at, volatile, owner }: OverlayMount): Step[] {
   const directories = [...lowers, upper, work];
   const paths = directories.map((_, index) => `/proc/self/fd/${FIRST_LOWER_FD + index}`);
   const options = `lowerdir=${paths.slice(0, -2).join(":")},upperdir=${paths.at(-2)},workdir=${paths.at(-1)},userxattr${
     volatile ? ",volatile" : ""
   }`;
+  const upperFd = FIRST_LOWER_FD + lowers.length;
   return [
     // the upper directory shows as the root: it belongs to root in the container, whoever made it
-    step("fchownat", [AT_FDCWD, upper, owner.uid, owner.gid, 0], "give to the container's root", upper),
-    step("mount", ["overlay", merged, "overlay", 0, options], "mount overlay at", merged, {
+    ...(owner === undefined ? [] : [
+      step("fchownat", [upperFd, "", owner.uid, owner.gid, AT_EMPTY_PATH], "give to the container's root", upper),
+    ]),
+    step("mount", ["overlay", at, "overlay", 0, options], "mount overlay at", at, {
       hints: {
         EPERM:
           "this kernel does not let user namespaces mount overlayfs (Linux 5.11 does): use --storage-driver fuse-overlayfs or vfs",
@@ -168,8 +194,9 @@ export function fuseOptions(rootfs: RootfsPlan & { kind: "fuse-overlayfs" }): st
  * Starts fuse-overlayfs on `merged`, as a process beside the container's first one: outside of the container's pid and
  * mount namespaces (A-070). Played by the monitor in a mount namespace of its own. The program returns when the mount
  * is there, leaving its server behind.
+ * @param becomeRoot It mounts by itself as root only.
  */
-export function fuseSteps(rootfs: RootfsPlan & { kind: "fuse-overlayfs" }): Step[] {
+export function fuseSteps(rootfs: RootfsPlan & { kind: "fuse-overlayfs" }, becomeRoot: readonly Step[]): Step[] {
   const SIGCHLD = 17;
   return [
     // what it says is shown only when it fails: some versions complain of options that every mount has
@@ -178,6 +205,7 @@ export function fuseSteps(rootfs: RootfsPlan & { kind: "fuse-overlayfs" }): Step
       id: "fuse fork",
       jump: { when: "nonzero", to: "fuse parent" },
     }),
+    ...becomeRoot,
     step("openat", [AT_FDCWD, "/dev/null", O_RDWR, 0], "open", "/dev/null", { id: "fuse null" }),
     step("dup3", [{ result: "fuse null" }, 0, 0], "use as stdin", "/dev/null"),
     step("dup3", [{ result: "fuse null" }, 1, 0], "use as stdout", "/dev/null"),

@@ -91,6 +91,11 @@ export interface ContainerSetup {
   readonly spec: RuntimeSpec;
   readonly rootfs: RootfsPlan;
   readonly map: IdMap;
+  /**
+   * What the caller's user id is called inside; undefined where it has no name there: then what is to be the container's
+   * own is given to its root before the tape is played.
+   */
+  readonly callerId: number | undefined;
   /** The file of a user namespace with that map which is there already: joined instead of a new one. */
   readonly userNamespace?: string;
   readonly host: HostFeatures;

@@ -6,7 +6,6 @@
 import { O_CLOEXEC } from "#linux/file.ts";
 import { outsideId } from "#linux/idmap.ts";
 import {
-  MNT_DETACH,
   MOUNT_ATTR_NODEV,
   MOUNT_ATTR_NOEXEC,
   MOUNT_ATTR_NOSUID,
@@ -20,15 +19,9 @@ import { quote } from "#oci/text.ts";
 import { operate, type Step, step } from "#tape/step.ts";
 import { deviceSteps } from "./device_steps.ts";
 import { parseMountOptions } from "./mount_options.ts";
-import { attachPartSteps, bindBeneathSteps, lowerOverlaySteps } from "./beneath_steps.ts";
-import {
-  attachSteps,
-  type BindOptions,
-  bindSteps,
-  fileSystemSteps,
-  place,
-  remountReadOnlyStep,
-} from "./mount_steps.ts";
+import { attachPartSteps } from "./beneath_steps.ts";
+import { isFromHost, isLowerOverlay, mountId } from "./mount_source_steps.ts";
+import { attachSteps, bindSteps, fileSystemSteps, place, remountReadOnlyStep } from "./mount_steps.ts";
 import type { ContainerSetup } from "./setup.ts";
 import { ROOT, targetSteps } from "./target_steps.ts";
 import { consoleSteps, openTerminalSteps, sendTerminalSteps } from "./terminal_steps.ts";
@@ -51,7 +44,7 @@ export function mountsSteps(setup: ContainerSetup): Step[] {
     );
   }
   return mounts.flatMap((mount, index) => {
-    const id = `mount ${index}`;
+    const id = mountId(index);
     if (mount.destination === "/dev" && mount.type === "tmpfs") {
       const size = parseMountOptions(mount.options ?? []).data.find(([key]) => key === "size")?.[1];
       return deviceSteps(size ?? "64m");
@@ -86,27 +79,13 @@ function mountSteps(setup: ContainerSetup, mount: MountSpec, id: string): Step[]
   const object = mount.destination;
   const kernel = ["/proc", "/sys", "/dev"].some((path) => object === path || object.startsWith(`${path}/`));
   const destination = kernel ? object : setup.resolve(object);
-  const isOverlay = mount.type === "overlay" && options.lowers.length > 0;
-  if (options.bind || mount.type === "bind" || isOverlay) {
+  if (isFromHost(mount, options)) {
     const source = mount.source ?? "";
     const where = { path: destination, noLinks: kernel };
-    const mayRestrict = setup.host.mountSetattr;
-    const bind: BindOptions = {
-      recursive: options.recursive,
-      set: mayRestrict ? options.set : 0,
-      recursiveAttributes: options.recursiveAttributes,
-      propagation: mayRestrict ? options.propagation : undefined,
-    };
+    const make = isLowerOverlay(mount, options) ? "directory" : setup.sourceKind(source);
     return [
-      ...(isOverlay ? lowerOverlaySteps(`${id} lower`, options.lowers, source) : []),
-      ...(options.subpath === undefined
-        ? bindSteps(id, source, undefined, bind)
-        : bindBeneathSteps(id, source, options.subpath, bind)),
-      ...(isOverlay ? [step("umount2", [source, MNT_DETACH], "let go of", source)] : []),
-      ...(options.subpath === undefined
-        ? attachSteps(id, { ...where, make: isOverlay ? "directory" : setup.sourceKind(source) })
-        : attachPartSteps(id, where)),
-      ...(mayRestrict || options.set === 0
+      ...(options.subpath === undefined ? attachSteps(id, { ...where, make }) : attachPartSteps(id, where)),
+      ...(setup.host.mountSetattr || options.set === 0
         ? []
         : restrictSteps(setup, id, object, options.set, setup.lockedFlags(source))),
       step("close", [{ result: id }], "close", object),

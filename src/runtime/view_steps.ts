@@ -21,8 +21,9 @@ import { POLLFD, POLLIN } from "#linux/poll.ts";
 import { SIGNALS } from "#linux/signals.ts";
 import { type Step, step, type TapeBuffer } from "#tape/step.ts";
 import { attachPartSteps, bindBeneathSteps, lowerOverlaySteps } from "./beneath_steps.ts";
+import { becomeRootSteps } from "./namespace_steps.ts";
 import { attachSteps, type BindOptions, bindSteps, place } from "./mount_steps.ts";
-import { fuseSteps, rootfsSteps } from "./rootfs_steps.ts";
+import { fuseSteps, openRootfsSteps, rootfsSteps } from "./rootfs_steps.ts";
 import type { RootfsPlan } from "./setup.ts";
 import { ROOT, targetSteps } from "./target_steps.ts";
 
@@ -85,12 +86,16 @@ function rootSteps(view: ContainerView): Step[] {
     ];
   }
   const { rootfs } = view;
-  if (rootfs.kind !== "fuse-overlayfs") return rootfsSteps(rootfs, { uid: 0, gid: 0 });
+  if (rootfs.kind !== "fuse-overlayfs") {
+    // below the host's root, which the worker goes on to use
+    const at = rootfs.kind === "overlay" ? rootfs.merged : undefined;
+    return [...openRootfsSteps(rootfs), ...rootfsSteps(rootfs, { uid: 0, gid: 0 }, at)];
+  }
   return [
-    ...fuseSteps(rootfs),
+    ...fuseSteps(rootfs, becomeRootSteps({ uid: 0, gid: 0 })),
     step("wait4", [{ result: "fuse fork" }, { buffer: "status" }, 0, 0], "wait for", "fuse-overlayfs", { retry: true }),
     ...guardSteps(rootfs.merged),
-    ...rootfsSteps(rootfs, { uid: 0, gid: 0 }),
+    ...openRootfsSteps(rootfs),
   ];
 }
 

@@ -45,6 +45,9 @@ for user in alice bob; do
   check $user volume '0 shared' sh -c 'mkdir -p v && echo shared >v/f && "$@"' sh $dugout run --rm --network none -v "/home/$user/v:/v:ro" $image sh -c 'cat /v/f; ! touch /v/g 2>/dev/null'
   check $user 'read-only' '0 refused' $dugout run --rm --network none --read-only $image sh -c 'touch /x 2>/dev/null || echo refused'
   check $user masks '0 masked' $dugout run --rm --network none $image sh -c 'test -z "$(cat /proc/keys 2>/dev/null)" && ! sh -c "echo 1 >/proc/sys/kernel/hostname" 2>/dev/null && echo masked'
+  check $user keep-id "0 $(id -u $user)" $dugout run --rm --network none --userns keep-id $image sh -c 'touch /tmp/x && stat -c %u /tmp/x'
+  case $user in alice) expected='0 0 65534' ;; *) expected='125 ' ;; esac
+  check $user nomap "$expected" $dugout run --rm --network none --userns nomap -v "/home/$user/v:/v" $image sh -c 'touch /x && echo $(stat -c %u /x /v)'
   check $user vfs '0 copied' $dugout --storage-driver vfs run --rm --network none $image sh -c 'rm /bin/vi && echo copied'
   check $user info "0 *" $dugout info
   check $user 'check' "[01] *" $dugout check

@@ -29,6 +29,8 @@ const CHECKS = [
   "volume",
   "read-only",
   "masks",
+  "keep-id",
+  "nomap",
   "vfs",
   "info",
   "check",

@@ -46,13 +46,14 @@ export interface PlannedRun {
 
 /**
  * Whether a run can be remembered: it takes nothing from the machine that the facts do not tell of (mounts, devices, other
- * containers), its root is mounted by the tape alone, and it goes when it ends.
+ * containers), its root is made and mounted by the tape alone, and it goes when it ends.
  */
 export function isRememberable(request: RunRequest, options: RunOptions, root: RootSource): boolean {
   const kinds = [request.network, request.pid, request.ipc, request.uts].map(({ kind }) => kind);
   return options.rm && !options.tty && !options.detach && options.rootfs === undefined && options.pull !== "always" &&
     options.cidfile === undefined && options.pidfile === undefined && (options.name ?? "").length <= MOST_NAME_BYTES &&
-    request.mounts.length === 0 && request.devices.length === 0 && !needsOpening(request, root.config) &&
+    request.userns.kind !== "nomap" && request.mounts.length === 0 && request.devices.length === 0 &&
+    !needsOpening(request, root.config) &&
     // the keeper is called by the whole way alone
     healthConfig(request.health, root.config) === undefined && !kinds.includes("container") &&
     root.rootfs.kind === "overlay";

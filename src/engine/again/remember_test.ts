@@ -37,6 +37,7 @@ function prepareFor(id: ContainerId): Prepared {
     spec,
     rootfs: { kind: "overlay", lowers: ["/data/layers/x/diff"], upper, work, merged, volatile: true },
     map: { uid: ids, gid: ids },
+    callerId: 0,
     host: { mountSetattr: true, landlockAbi: 6, lastCapability: 40 },
     stdio: { kind: "inherit", relays: [] },
     keepsOutput: false,

@@ -75,7 +75,7 @@ async function play(
   const { plan } = stored;
   const stdio = openStdio(
     { stdin: streamOf(plan.streams, 0), stdout: streamOf(plan.streams, 1), stderr: streamOf(plan.streams, 2) },
-    plan.uid,
+    plan,
   );
   const shape = (relays: StdioFds["relays"], hasTerminal: boolean) => JSON.stringify([relays, hasTerminal]);
   if (shape(stdio.relays, stdio.hasTerminal) !== shape(plan.relays, plan.hasTerminal)) {
