@@ -36,7 +36,7 @@ import { errorCode } from "#storage/private_dir.ts";
 import { removePath } from "#storage/remove_tree.ts";
 import { fromText } from "#tar/bytes.ts";
 import { type ContainerId, makeContainerName } from "./container_id.ts";
-import { readBootId, readStartTime } from "./state.ts";
+import { readBootId, readStartTime } from "#linux/proc.ts";
 
 /** Where a container's things are: absolute paths. */
 export interface ContainerDirectory {

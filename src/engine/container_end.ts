@@ -10,6 +10,7 @@ import { randomHex } from "#linux/random.ts";
 import { isJsonObject, parseJson } from "#oci/json.ts";
 import { exitCodeOf } from "#runtime/launch_container.ts";
 import { EXIT_RECORD } from "#runtime/setup.ts";
+import { readWaitStatus } from "./wait_status.ts";
 
 /** An end. Times in milliseconds since 1970. */
 export interface ContainerEnd {
@@ -80,16 +81,12 @@ export function readEnd(directory: string): ContainerEnd | undefined {
 }
 
 /**
- * What a monitor left: wait status, 4 bytes little-endian.
+ * What a monitor left, as an exit code, and when.
  * @param directory The container's in the runtime directory; where that was swept away, its other one.
  */
 export function readExitRecord(directory: string): { exitCode: number; finishedMs: number } | undefined {
-  const file = join(directory, EXIT_RECORD);
-  try {
-    const bytes = readFileSync(file);
-    if (bytes.length !== 4) return undefined;
-    return { exitCode: exitCodeOf(bytes.readInt32LE(0)), finishedMs: statSync(file).mtimeMs };
-  } catch {
-    return undefined;
-  }
+  const status = readWaitStatus(directory);
+  if (status === undefined) return undefined;
+  const written = statSync(join(directory, EXIT_RECORD), { throwIfNoEntry: false });
+  return written === undefined ? undefined : { exitCode: exitCodeOf(status), finishedMs: written.mtimeMs };
 }

@@ -11,7 +11,8 @@ import { type ContainerRecord, listRecords, makeRecord, readRecord } from "./con
 import { findContainer, listContainers, readStatus } from "./containers.ts";
 import { type Engine, openEngine } from "./engine.ts";
 import { compileContainerFilter, LIST_CONTAINER_FILTERS, parseContainerFilters } from "./filter_containers.ts";
-import { readBootId, readStartTime, writeState } from "./state.ts";
+import { readBootId, readStartTime } from "#linux/proc.ts";
+import { writeState } from "./state.ts";
 import { sweepContainers } from "./sweep.ts";
 import { seenFrom, whereabouts } from "./whereabouts.ts";
 

@@ -35,7 +35,8 @@ import {
 import { followForeground, type HeldSignals } from "./foreground.ts";
 import { showTerminal, typeInto } from "./relay_terminal.ts";
 import { readSpecFile, type SpecFile } from "./spec_file.ts";
-import { type ContainerState, readStartTime } from "./state.ts";
+import { readStartTime } from "#linux/proc.ts";
+import { type ContainerState } from "./state.ts";
 import { openStdio, type StdioFds, type StreamSources } from "./stdio.ts";
 
 /** What is asked for, and by whom. */

@@ -10,7 +10,8 @@ import { mapText } from "#linux/idmap.ts";
 import { STATE_FD } from "#runtime/setup.ts";
 import type { ContainerRecord } from "./container_record.ts";
 import { parseMapName } from "./layer_shelf.ts";
-import { type ContainerState, readStartTime } from "./state.ts";
+import { readStartTime } from "#linux/proc.ts";
+import { type ContainerState } from "./state.ts";
 
 /** The state of a container, from its processes; undefined where its first one has ended. */
 export function findLiving(record: ContainerRecord, monitor: number): ContainerState | undefined {

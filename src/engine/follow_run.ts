@@ -4,9 +4,9 @@
  * @module
  */
 import type { Running } from "#runtime/launch_container.ts";
-import { EXIT_RECORD } from "#runtime/setup.ts";
 import type { Engine } from "./engine.ts";
 import { followForeground, type HeldSignals } from "./foreground.ts";
+import { readWaitStatus } from "./wait_status.ts";
 
 /** A command that has nothing else to do for so long looks for what others left. */
 export const SWEEP_AFTER_MS: number = 500;
@@ -26,16 +26,6 @@ export async function followRun(
   const sweep = setTimeout(() => void sweepQuietly(openEngine), SWEEP_AFTER_MS);
   return await followForeground(running, signals, { whenItStays }).finally(() => clearTimeout(sweep)) ??
     readWaitStatus(state);
-}
-
-/** The wait status that the monitor left on disk, where it could not tell it. */
-export function readWaitStatus(state: string): number | undefined {
-  try {
-    const bytes = process.getBuiltinModule("node:fs").readFileSync(`${state}/${EXIT_RECORD}`);
-    return bytes.length === 4 ? bytes.readInt32LE(0) : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Looks for what killed commands left. */

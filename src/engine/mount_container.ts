@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { MNT_DETACH } from "#linux/mount.ts";
 import { DugoutError } from "#oci/error.ts";
 import { openRootfsSteps, rootfsSteps } from "#runtime/rootfs_steps.ts";
-import { ERROR_FD } from "#runtime/user_namespace.ts";
+import { ERROR_FD } from "#runtime/map_ids.ts";
 import { playTape } from "#tape/play.ts";
 import { type Step, step } from "#tape/step.ts";
 import { type ContainerRecord, listRecords } from "./container_record.ts";

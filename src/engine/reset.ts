@@ -22,7 +22,7 @@ import { isStateOf } from "./container_directory.ts";
 import type { EngineOptions } from "./engine.ts";
 import { keeperDirectory } from "./keeper/keeper_lock.ts";
 import { dataRootPath, openRunRoot } from "./paths.ts";
-import { readStartTime } from "./state.ts";
+import { readStartTime } from "#linux/proc.ts";
 import { runInWorker } from "./worker.ts";
 
 /** What is to go. */

@@ -12,7 +12,8 @@ import { close } from "#linux/file.ts";
 import type { ContainerRecord } from "./container_record.ts";
 import { type Container, type ContainerStatus, readStatus } from "./containers.ts";
 import type { Engine } from "./engine.ts";
-import { type ContainerState, readStartTime } from "./state.ts";
+import { readStartTime } from "#linux/proc.ts";
+import { type ContainerState } from "./state.ts";
 import { isOwnerAlive, whereabouts } from "./whereabouts.ts";
 
 /**

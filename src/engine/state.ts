@@ -13,8 +13,6 @@ import { quote } from "#oci/text.ts";
 import type { ContainerId } from "./container_id.ts";
 import type { Engine } from "./engine.ts";
 
-export { readBootId, readStartTime };
-
 /** The state of a container that was started. */
 export interface ContainerState {
   readonly id: ContainerId;

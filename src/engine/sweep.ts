@@ -14,7 +14,7 @@ import type { Engine } from "./engine.ts";
 import { reviveKeeper } from "./keeper/revive_keeper.ts";
 import { removeContainer } from "./remove_container.ts";
 import { removeOwnTree } from "./remove_volumes.ts";
-import { readStartTime } from "./state.ts";
+import { readStartTime } from "#linux/proc.ts";
 import { isOwnerAlive, seenFrom, type Whereabouts, whereabouts } from "./whereabouts.ts";
 
 /** A container without a record is being made for no longer than this. */

@@ -6,7 +6,7 @@
  */
 import { readlinkSync } from "node:fs";
 import { machineName } from "#linux/machine.ts";
-import { readBootId, readStartTime } from "./state.ts";
+import { readBootId, readStartTime } from "#linux/proc.ts";
 
 /** A place where processes run, and the process that started the container there. */
 export interface Whereabouts {

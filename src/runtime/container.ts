@@ -24,7 +24,8 @@ import { openRootfsSteps, pivotSteps, rootfsSteps } from "./rootfs_steps.ts";
 import { type ContainerSetup, requireProcess, type RootfsPlan } from "./setup.ts";
 import { consoleControl } from "./terminal_steps.ts";
 import type { HeldNamespace } from "./map_ids_steps.ts";
-import { ERROR_FD, USER_NAMESPACE_BUFFERS } from "./user_namespace.ts";
+import { ERROR_FD } from "./map_ids.ts";
+import { USER_NAMESPACE_BUFFERS } from "./user_namespace.ts";
 import { processSteps } from "./enter_steps.ts";
 import {
   becomeRootSteps,

@@ -27,7 +27,7 @@ import {
 } from "./process_steps.ts";
 import type { ContainerSetup } from "./setup.ts";
 import { controllingTerminalStep, useTerminalSteps } from "./terminal_steps.ts";
-import { ERROR_FD } from "./user_namespace.ts";
+import { ERROR_FD } from "./map_ids.ts";
 import { namespaceOf } from "./namespace_steps.ts";
 
 const LANDLOCK_SCOPES_ABI = 6;

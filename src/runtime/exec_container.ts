@@ -11,18 +11,8 @@
  *
  * @module
  */
-import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_TRUNC, O_WRONLY } from "#linux/file.ts";
+import { AT_FDCWD, O_CLOEXEC, O_WRONLY } from "#linux/file.ts";
 import { outsideId } from "#linux/idmap.ts";
-import {
-  CLONE_NEWCGROUP,
-  CLONE_NEWIPC,
-  CLONE_NEWNET,
-  CLONE_NEWNS,
-  CLONE_NEWPID,
-  CLONE_NEWTIME,
-  CLONE_NEWUSER,
-  CLONE_NEWUTS,
-} from "#linux/namespaces.ts";
 import { PR_SET_DUMPABLE } from "#linux/prctl.ts";
 import type { NamespaceType, ProcessSpec } from "#oci/runtime_spec.ts";
 import { operate, type Step, step, type Tape, type TapeBuffer } from "#tape/step.ts";
@@ -30,12 +20,13 @@ import { processSteps } from "./enter_steps.ts";
 import { copierBuffers, copierSteps, endCopiersSteps, endPipeSteps } from "./exec_copier_steps.ts";
 import { containerDevptsSteps, DEVPTS_BUFFERS } from "./exec_terminal_steps.ts";
 import { type ExecSetup, TARGET_FD } from "./exec_setup.ts";
-import { blockSignalsStep } from "./monitor_steps.ts";
+import { blockSignalsStep, exitRecordSteps } from "./monitor_steps.ts";
 import { place } from "./mount_steps.ts";
+import { NAMESPACE_FLAGS } from "./namespace_steps.ts";
 import { execErrnoBytes } from "./process_steps.ts";
-import { EXIT_RECORD, REPORT_FD, STATE_FD } from "./setup.ts";
+import { REPORT_FD } from "./setup.ts";
 import { consoleControl, openTerminalSteps, sendTerminalSteps } from "./terminal_steps.ts";
-import { ERROR_FD } from "./user_namespace.ts";
+import { ERROR_FD } from "./map_ids.ts";
 
 const SIGCHLD = 17;
 const SIGKILL = 9;
@@ -43,14 +34,7 @@ const EXIT_LOST = 125;
 const TTY_GROUP = 5;
 
 /** Those that a process joins for its children, or that its rights come from. */
-const OUTER: Partial<Record<NamespaceType, number>> = { user: CLONE_NEWUSER, pid: CLONE_NEWPID, time: CLONE_NEWTIME };
-const INNER: Partial<Record<NamespaceType, number>> = {
-  mount: CLONE_NEWNS,
-  ipc: CLONE_NEWIPC,
-  uts: CLONE_NEWUTS,
-  network: CLONE_NEWNET,
-  cgroup: CLONE_NEWCGROUP,
-};
+const OUTER: ReadonlySet<NamespaceType> = new Set(["user", "pid", "time"]);
 
 /** Plans a process that enters a container. */
 export function planExec(setup: ExecSetup): Tape {
@@ -63,7 +47,7 @@ export function planExec(setup: ExecSetup): Tape {
     step("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0], "be closed to", "ptrace"),
     ...endPipeSteps(relays),
     ...copierSteps(relays),
-    ...joinSteps(namespaces, OUTER, "the container's user and pid namespaces"),
+    ...joinSteps(namespaces.filter((type) => OUTER.has(type)), "the container's user and pid namespaces"),
     step("clone", [SIGCHLD, 0, 0, 0, 0], "fork", "the program's process", {
       id: "program",
       jump: { when: "zero", to: "in program" },
@@ -77,7 +61,7 @@ export function planExec(setup: ExecSetup): Tape {
     place("in program", "the program's process"),
     // no terminal of the caller's is the controlling one (A-026)
     step("setsid", [], "lead", "a new session"),
-    ...joinSteps(namespaces, INNER, "the container's other namespaces"),
+    ...joinSteps(namespaces.filter((type) => !OUTER.has(type)), "the container's other namespaces"),
     step("umask", [process.user.umask ?? 0o022], "set", "umask"),
     ...terminalSteps(setup),
     ...processSteps({ ...setup, spec: specOf(setup), init: false }, process),
@@ -103,12 +87,8 @@ function specOf({ process, namespaces }: ExecSetup) {
 }
 
 /** Joins namespaces of the container by its pidfd: whatever becomes of its pid, they are of one process (Linux 5.8). */
-function joinSteps(
-  types: readonly NamespaceType[],
-  flagsOf: Partial<Record<NamespaceType, number>>,
-  what: string,
-): Step[] {
-  const flags = types.reduce((sum, type) => sum | (flagsOf[type] ?? 0), 0);
+function joinSteps(types: readonly NamespaceType[], what: string): Step[] {
+  const flags = types.reduce((sum, type) => sum | NAMESPACE_FLAGS[type], 0);
   if (flags === 0) return [];
   return [
     step("setns", [TARGET_FD, flags], "join", what, {
@@ -157,29 +137,12 @@ function waitSteps({ stdio, keepsRecord }: ExecSetup): Step[] {
       jump: { when: "error", to: "lost" },
     }),
     ...endCopiersSteps(relays),
-    ...(keepsRecord ? recordSteps() : []),
+    ...(keepsRecord ? exitRecordSteps() : []),
     step("write", [REPORT_FD, { buffer: "status" }, 4], "tell", "the end", { ignore: true }),
     step("exit_group", [0], "end", "the waiter"),
     // nobody has heard of the program, or its end cannot be known
     place("lost", "the program is lost"),
     step("kill", [{ result: "program" }, SIGKILL], "end", "the program", { ignore: true }),
     step("exit_group", [EXIT_LOST], "end", "the waiter"),
-  ];
-}
-
-/** Writes the wait status beside, then puts it in place. The container, and the directory with it, may be gone. */
-function recordSteps(): Step[] {
-  const flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
-  return [
-    step("openat", [STATE_FD, `${EXIT_RECORD}.new`, flags, 0o600], "make", "exit record", {
-      id: "record",
-      jump: { when: "error", to: "recorded" },
-    }),
-    step("write", [{ result: "record" }, { buffer: "status" }, 4], "write", "exit record", { ignore: true }),
-    step("close", [{ result: "record" }], "close", "exit record", { ignore: true }),
-    step("renameat2", [STATE_FD, `${EXIT_RECORD}.new`, STATE_FD, EXIT_RECORD, 0], "put in place", "exit record", {
-      ignore: true,
-    }),
-    place("recorded", "end is recorded"),
   ];
 }

@@ -7,13 +7,12 @@
 import { O_CLOEXEC } from "#linux/file.ts";
 import { POLLFD, POLLIN } from "#linux/poll.ts";
 import { packStruct } from "#tape/pack.ts";
-import { compute, jumpTo, mark, operate, type Step, step, type TapeBuffer } from "#tape/step.ts";
+import { jumpTo, mark, operate, type Step, step, type TapeBuffer } from "#tape/step.ts";
 import { ENDED_FD, NOT_ENDED_FD } from "./exec_setup.ts";
-import { closeAllBut, RELAY_BYTES } from "./monitor_steps.ts";
+import { closeAllBut, copyPieceSteps, endRelaysSteps, RELAY_BYTES } from "./monitor_steps.ts";
 import type { Relay } from "./setup.ts";
 
 const SIGCHLD = 17;
-const SIGKILL = 9;
 
 /** The buffers that the steps here need. */
 export function copierBuffers(relays: readonly Relay[]): (readonly [string, TapeBuffer])[] {
@@ -61,20 +60,7 @@ export function copierSteps(relays: readonly Relay[]): Step[] {
         id: `${id} events`,
         jump: { when: "zero", to: `${id} end` },
       }),
-      step("read", [from, { buffer: "relay" }, RELAY_BYTES], "read from", `descriptor ${from}`, {
-        id: `${id} read`,
-        retry: true,
-        ...orEnd,
-      }),
-      compute("add", { result: `${id} read` }, 0, "bytes read", {
-        id: `${id} left`,
-        jump: { when: "zero", to: `${id} end` },
-      }),
-      // writes to a pipe or a file of a user's disk may be short only when they fail: the next one tells
-      step("write", [to, { buffer: "relay" }, { result: `${id} left` }], "write to", `descriptor ${to}`, {
-        retry: true,
-        ...orEnd,
-      }),
+      ...copyPieceSteps({ from, to }, id, { buffer: "relay" }),
       jumpTo(`${id} loop`, "again"),
       mark(`${id} end`, "end of copying"),
       step("exit_group", [0], "end", id),
@@ -90,10 +76,6 @@ export function endCopiersSteps(relays: readonly Relay[]): Step[] {
   if (relays.length === 0) return [];
   return [
     step("close", [NOT_ENDED_FD], "tell", "the end of the program", { ignore: true }),
-    ...relays.flatMap(({ output }, index) => {
-      const id = `relay ${index}`;
-      const wait = step("wait4", [{ result: id }, 0, 0, 0], "wait for", id, { retry: true, ignore: true });
-      return output ? [wait] : [step("kill", [{ result: id }, SIGKILL], "end", id, { ignore: true }), wait];
-    }),
+    ...endRelaysSteps(relays),
   ];
 }

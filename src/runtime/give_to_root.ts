@@ -2,7 +2,8 @@ import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, close } from "#linux/file.ts";
 import { addOwn, type IdMap } from "#linux/idmap.ts";
 import { failureError, readFailure, waitFor } from "#tape/play.ts";
 import { step, type Tape } from "#tape/step.ts";
-import { ERROR_FD, startInUserNamespace, USER_NAMESPACE_BUFFERS, userNamespaceSteps } from "./user_namespace.ts";
+import { ERROR_FD } from "./map_ids.ts";
+import { startInUserNamespace, USER_NAMESPACE_BUFFERS, userNamespaceSteps } from "./user_namespace.ts";
 
 /**
  * Gives files of the caller's to the root of a map in which the caller has no id, so that the container's own processes

@@ -25,7 +25,7 @@ import {
 } from "./monitor_fds.ts";
 import { closeAllBut } from "./monitor_steps.ts";
 import { CONSOLE_FD, type Relay, REPORT_FD, STATE_FD } from "./setup.ts";
-import { ERROR_FD } from "./user_namespace.ts";
+import { ERROR_FD } from "./map_ids.ts";
 
 /** What `ps` shows of the monitor. */
 export const MONITOR_NAME = "dugout-monitor";

@@ -62,8 +62,6 @@ export interface Launch {
   readonly map: IdMap | undefined;
   /** The error of a step that failed. */
   readonly describeFailure: (failure: Failure) => Error;
-  /** What has to be done before the tape goes on behind its user namespace: ids are mapped meanwhile. */
-  readonly meanwhile?: () => void;
   /** Whether the monitor has something to do behind the end that it told, for which this process, about to end too, does not wait. */
   readonly monitorGoesOn?: boolean;
 }
@@ -85,13 +83,11 @@ export function launchContainer(launch: Launch, fds: StartFds): Running {
     // the terminal's signals are for the engine, which passes them on
     const options = { name: "dugout-monitor", newSession: true };
     if (launch.map === undefined) {
-      launch.meanwhile?.();
       playing = startEncodedTape(launch.tape, { fds: all, ...options });
     } else {
       playing = startEncodedInUserNamespace(launch.tape, launch.map, {
         fds: all,
         ...options,
-        ...(launch.meanwhile === undefined ? {} : { meanwhile: launch.meanwhile }),
       });
     }
   } catch (error) {

@@ -17,7 +17,8 @@ import { ownCommand } from "./own_command.ts";
 import { becomeRootSteps } from "./namespace_steps.ts";
 import { keepCapabilitiesSteps } from "./process_steps.ts";
 import { type ContainerView, viewBuffers, viewSteps } from "./view_steps.ts";
-import { ERROR_FD, startInUserNamespace, USER_NAMESPACE_BUFFERS, userNamespaceSteps } from "./user_namespace.ts";
+import { ERROR_FD } from "./map_ids.ts";
+import { startInUserNamespace, USER_NAMESPACE_BUFFERS, userNamespaceSteps } from "./user_namespace.ts";
 
 /** The first argument of a worker. */
 export const WORKER_ARGUMENT = "__worker";

@@ -28,7 +28,7 @@ export interface MapPipes {
   /** Waits until the player has its user namespace. @returns Whether it has: a failure of the tape tells why not. */
   isReady(): boolean;
   /** To be called when the player runs: waits for it, maps its ids, lets it go on. */
-  serve(pid: Pid, meanwhile?: () => void): void;
+  serve(pid: Pid): void;
   close(): void;
 }
 
@@ -52,15 +52,10 @@ export function makeMapPipes(map: IdMap): MapPipes {
   return {
     fds: [{ child: READY_FD, ours: ready.write }, { child: GO_FD, ours: go.read }],
     isReady,
-    serve(pid, meanwhile) {
+    serve(pid) {
       // if not: the tape failed before, and its own failure says how
       if (!isReady()) return;
-      const programs = startMapping(pid, map);
-      try {
-        meanwhile?.();
-      } finally {
-        programs.wait();
-      }
+      startMapping(pid, map).wait();
       const byte = allocate(1);
       // where nobody reads it, the tape has failed meanwhile, and its own failure says how
       tryCall("write", go.write, addressOf(byte), 1);
@@ -143,23 +138,18 @@ export interface NamespaceStart {
   readonly fds: readonly { child: number; ours: Fd }[];
   readonly name?: string;
   readonly newSession?: boolean;
-  /** What has to be done before the tape goes on behind its user namespace: ids are mapped meanwhile. */
-  readonly meanwhile?: () => void;
 }
 
 /** The same for a tape that is encoded already. */
 export function startEncodedInUserNamespace(tape: EncodedTape, map: IdMap, start: NamespaceStart): Playing {
-  const { fds, meanwhile, ...options } = start;
-  if (mapsItself(map)) {
-    // such a tape waits for nothing
-    meanwhile?.();
-    return startEncodedTape(tape, { fds, ...options });
-  }
+  // such a tape waits for nothing
+  if (mapsItself(map)) return startEncodedTape(tape, start);
+  const { fds, ...options } = start;
   const pipes = makeMapPipes(map);
   try {
     const playing = startEncodedTape(tape, { fds: [...fds, ...pipes.fds], ...options });
     try {
-      pipes.serve(playing.pid, meanwhile);
+      pipes.serve(playing.pid);
     } catch (error) {
       // the closed pipe ends it
       pipes.close();

@@ -5,9 +5,9 @@
  * @module
  */
 import { O_CLOEXEC, O_CREAT, O_TRUNC, O_WRONLY } from "#linux/file.ts";
-import { compute, operate, type Step, step } from "#tape/step.ts";
+import { type Arg, compute, operate, type Step, step } from "#tape/step.ts";
 import { EXIT_RECORD, type Relay, REPORT_FD, STATE_FD } from "./setup.ts";
-import { ERROR_FD } from "./user_namespace.ts";
+import { ERROR_FD } from "./map_ids.ts";
 import { place } from "./mount_steps.ts";
 
 const SIGCHLD = 17;
@@ -42,20 +42,7 @@ export function relaySteps(relays: readonly Relay[]): Step[] {
       }),
       // from here on nobody can be told of a failure: the stream ends
       place(`${id} loop`, "copy"),
-      step("read", [from, { result: `${id} memory` }, RELAY_BYTES], "read from", `descriptor ${from}`, {
-        id: `${id} read`,
-        retry: true,
-        jump: { when: "error", to: `${id} end` },
-      }),
-      compute("add", { result: `${id} read` }, 0, "bytes read", {
-        id: `${id} left`,
-        jump: { when: "zero", to: `${id} end` },
-      }),
-      // writes to a pipe or a file of a user's disk may be short only when they fail: the next one tells
-      step("write", [to, { result: `${id} memory` }, { result: `${id} left` }], "write to", `descriptor ${to}`, {
-        retry: true,
-        jump: { when: "error", to: `${id} end` },
-      }),
+      ...copyPieceSteps({ from, to }, id, { result: `${id} memory` }),
       operate("nop", [], "again", { jump: { when: "always", to: `${id} loop` } }),
       place(`${id} end`, "end of copying"),
       step("exit_group", [0], "end", id),
@@ -65,6 +52,46 @@ export function relaySteps(relays: readonly Relay[]): Step[] {
     );
   });
   return steps;
+}
+
+/** Reads a piece and writes it; goes on at `<id> end` where there is none, or nobody to take it. @param memory {@linkcode RELAY_BYTES} of it. */
+export function copyPieceSteps({ from, to }: Pick<Relay, "from" | "to">, id: string, memory: Arg): Step[] {
+  const orEnd = { retry: true, jump: { when: "error", to: `${id} end` } } as const;
+  return [
+    step("read", [from, memory, RELAY_BYTES], "read from", `descriptor ${from}`, { id: `${id} read`, ...orEnd }),
+    compute("add", { result: `${id} read` }, 0, "bytes read", {
+      id: `${id} left`,
+      jump: { when: "zero", to: `${id} end` },
+    }),
+    // writes to a pipe or a file of a user's disk may be short only when they fail: the next one tells
+    step("write", [to, memory, { result: `${id} left` }], "write to", `descriptor ${to}`, orEnd),
+  ];
+}
+
+/** Waits for copiers: of output until all has arrived, of input not at all (C-073, C-074). */
+export function endRelaysSteps(relays: readonly Relay[]): Step[] {
+  return relays.flatMap(({ output }, index) => {
+    const id = `relay ${index}`;
+    const wait = step("wait4", [{ result: id }, 0, 0, 0], "wait for", id, { retry: true, ignore: true });
+    return output ? [wait] : [step("kill", [{ result: id }, SIGKILL], "end", id, { ignore: true }), wait];
+  });
+}
+
+/** Writes the wait status beside, then puts it in place. The container, and the directory with it, may be gone. */
+export function exitRecordSteps(): Step[] {
+  const flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
+  return [
+    step("openat", [STATE_FD, `${EXIT_RECORD}.new`, flags, 0o600], "make", "exit record", {
+      id: "record",
+      jump: { when: "error", to: "recorded" },
+    }),
+    step("write", [{ result: "record" }, { buffer: "status" }, 4], "write", "exit record", { ignore: true }),
+    step("close", [{ result: "record" }], "close", "exit record", { ignore: true }),
+    step("renameat2", [STATE_FD, `${EXIT_RECORD}.new`, STATE_FD, EXIT_RECORD, 0], "put in place", "exit record", {
+      ignore: true,
+    }),
+    place("recorded", "end is recorded"),
+  ];
 }
 
 /** Where a tape goes on whose extras cannot end the container's affairs. */
@@ -120,11 +147,7 @@ export function waitSteps(
       retry: true,
       jump: { when: "error", to: "lost" },
     }),
-    ...relays.flatMap(({ output }, index) => {
-      const id = `relay ${index}`;
-      const wait = step("wait4", [{ result: id }, 0, 0, 0], "wait for", id, { retry: true, ignore: true });
-      return output ? [wait] : [step("kill", [{ result: id }, SIGKILL], "end", id, { ignore: true }), wait];
-    }),
+    ...endRelaysSteps(relays),
     ...cleanUp,
     ...(extras === undefined ? [] : [
       ...extras.atEnd,
@@ -133,22 +156,7 @@ export function waitSteps(
       step("exit_group", [0], "end", "the monitor"),
       place(LEFT, "more is left"),
     ]),
-    step(
-      "openat",
-      [STATE_FD, `${EXIT_RECORD}.new`, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600],
-      "make",
-      "exit record",
-      {
-        id: "record",
-        jump: { when: "error", to: "recorded" },
-      },
-    ),
-    step("write", [{ result: "record" }, { buffer: "status" }, 4], "write", "exit record", { ignore: true }),
-    step("close", [{ result: "record" }], "close", "exit record", { ignore: true }),
-    step("renameat2", [STATE_FD, `${EXIT_RECORD}.new`, STATE_FD, EXIT_RECORD, 0], "put in place", "exit record", {
-      ignore: true,
-    }),
-    place("recorded", "end is recorded"),
+    ...exitRecordSteps(),
     step("write", [REPORT_FD, { buffer: "status" }, 4], "tell", "the end", { ignore: true }),
     step("exit_group", [0], "end", "the monitor"),
   ];

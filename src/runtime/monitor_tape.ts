@@ -30,7 +30,7 @@ import {
 } from "./monitor_fds.ts";
 import { unblockSignalsStep } from "./monitor_steps.ts";
 import { EXIT_RECORD, REPORT_FD, STATE_FD } from "./setup.ts";
-import { ERROR_FD } from "./user_namespace.ts";
+import { ERROR_FD } from "./map_ids.ts";
 
 /** What a monitor has to do. */
 export interface MonitorPlan {

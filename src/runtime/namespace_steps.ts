@@ -25,7 +25,8 @@ import type { ContainerSetup } from "./setup.ts";
 import { type HeldNamespace, joinHeldSteps } from "./map_ids_steps.ts";
 import { userNamespaceSteps } from "./user_namespace.ts";
 
-const NAMESPACE_FLAGS: Readonly<Record<NamespaceType, number>> = {
+/** The CLONE_NEW* flag of each kind. */
+export const NAMESPACE_FLAGS: Readonly<Record<NamespaceType, number>> = {
   user: CLONE_NEWUSER,
   mount: CLONE_NEWNS,
   pid: CLONE_NEWPID,

@@ -3,7 +3,7 @@ import { MNT_DETACH, MOVE_MOUNT_F_EMPTY_PATH } from "#linux/mount.ts";
 import { type Step, step } from "#tape/step.ts";
 import { attachSteps, bindSteps, fileSystemSteps, place } from "./mount_steps.ts";
 import type { RootfsPlan, TreePart } from "./setup.ts";
-import { ERROR_FD } from "./user_namespace.ts";
+import { ERROR_FD } from "./map_ids.ts";
 import { ROOT } from "./target_steps.ts";
 
 const DIRECTORY = O_PATH | O_DIRECTORY | O_CLOEXEC;

@@ -15,7 +15,8 @@ import { type Failure, failureError, readFailure, waitFor } from "#tape/play.ts"
 import { step, type Tape, type TapeBuffer } from "#tape/step.ts";
 import { EXEC, execErrnoBytes, executeSteps } from "./process_steps.ts";
 import { exitCodeOf } from "./launch_container.ts";
-import { ERROR_FD, startInUserNamespace, USER_NAMESPACE_BUFFERS, userNamespaceSteps } from "./user_namespace.ts";
+import { ERROR_FD } from "./map_ids.ts";
+import { startInUserNamespace, USER_NAMESPACE_BUFFERS, userNamespaceSteps } from "./user_namespace.ts";
 
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;

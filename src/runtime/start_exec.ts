@@ -17,7 +17,7 @@ import { blockSignalsStep } from "./monitor_steps.ts";
 import { EXEC } from "./process_steps.ts";
 import { CONSOLE_FD } from "./setup.ts";
 import { programError } from "./start.ts";
-import { ERROR_FD } from "./user_namespace.ts";
+import { ERROR_FD } from "./map_ids.ts";
 
 /** A process that entered a container. */
 export interface Entered {

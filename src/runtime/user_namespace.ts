@@ -1,6 +1,6 @@
 /**
- * Entering a user namespace with a given id map: the steps at the head of every tape that needs one, and what the
- * engine does outside meanwhile (newuidmap, newgidmap).
+ * Entering a user namespace with a given id map: the steps at the head of every tape that needs one. What the engine
+ * does outside meanwhile is in `map_ids.ts`.
  *
  * @module
  */
@@ -22,8 +22,6 @@ import {
   startEncodedInUserNamespace,
   startMapping,
 } from "./map_ids.ts";
-
-export { ERROR_FD };
 
 const EPERM_HINT =
   "this machine does not let plain users make user namespaces (sysctl kernel.unprivileged_userns_clone or kernel.apparmor_restrict_unprivileged_userns): `dugout check` says what to ask the administrator for; pull, save and inspect still work. Inside of a container it is that container's seccomp filter";

@@ -8,7 +8,7 @@ import { printTape } from "#tape/print.ts";
 import type { Tape } from "#tape/step.ts";
 import { findUnsetResults } from "#tape/unset.ts";
 import { expectGolden } from "../../tests/support/golden.ts";
-import { ERROR_FD } from "./user_namespace.ts";
+import { ERROR_FD } from "./map_ids.ts";
 import { type ContainerView, viewBuffers, viewSteps } from "./view_steps.ts";
 
 const MOUNTS: ContainerView["mounts"] = [

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import test from "node:test";
 import { CACHE, DUGOUT, runCommand } from "../harness.ts";
+import { findVerdict } from "../support/guest_report.ts";
 
 const KERNELS = process.env["DUGOUT_TEST_KERNELS"] ?? join(import.meta.dirname ?? "", "../../../shared/kernels");
 const MINUTE_MS = 60_000;
@@ -100,15 +101,6 @@ async function runGuest({ arch, kernel }: Guest): Promise<string> {
   } finally {
     rmSync(share, { recursive: true, force: true });
   }
-}
-
-/** What one check printed: its verdict and, where it failed, the lines up to the next check. */
-function findVerdict(output: string, user: string, check: string): string {
-  const lines = output.split("\n");
-  const first = lines.findIndex((line) => line.startsWith(`${user} ${check}: `));
-  if (first < 0) return `the check did not run:\n${output}`;
-  const next = lines.findIndex((line, index) => index > first && /^(?:alice|bob) [\w -]+: (?:ok|FAILED)/.test(line));
-  return lines.slice(first, next < 0 ? undefined : next).join("\n");
 }
 
 for (const guest of GUESTS) {

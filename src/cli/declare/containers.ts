@@ -34,6 +34,19 @@ export const CHOICE_FILTER: OptionDeclaration = {
 
 const IGNORE: OptionDeclaration = { flags: "-i, --ignore", summary: "none of that name is no error" };
 
+/** How `stop` and `restart` end a container. */
+export const STOP_OPTIONS: readonly OptionDeclaration[] = [
+  { flags: "-s, --signal", value: "string", summary: "instead of the container's own" },
+  {
+    flags: "-t, --timeout",
+    value: "int",
+    check: "int",
+    summary: "seconds until SIGKILL; -1: never",
+    default: "10",
+  },
+  { flags: "--time", value: "int", check: "int", summary: "the same by its old name", hidden: true },
+];
+
 export const CONTAINER_COMMANDS: readonly CommandDeclaration[] = [
   {
     names: ["ps", "container ls", "container list", "container ps"],
@@ -85,15 +98,7 @@ export const CONTAINER_COMMANDS: readonly CommandDeclaration[] = [
       ...choiceOptions("all that run", { all: "-a, ", latest: "-l, " }),
       CHOICE_FILTER,
       IGNORE,
-      { flags: "-s, --signal", value: "string", summary: "instead of the container's own" },
-      {
-        flags: "-t, --timeout",
-        value: "int",
-        check: "int",
-        summary: "seconds until SIGKILL; -1: never",
-        default: "10",
-      },
-      { flags: "--time", value: "int", check: "int", summary: "the same by its old name", hidden: true },
+      ...STOP_OPTIONS,
     ],
     examples: [["stop -t 30 web", "with half a minute to end in"]],
     failureExitCode: 1,

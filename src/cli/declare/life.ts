@@ -1,4 +1,4 @@
-import { CHOICE_FILTER, CHOICE_FLAGS, choiceOptions } from "./containers.ts";
+import { CHOICE_FILTER, CHOICE_FLAGS, choiceOptions, STOP_OPTIONS } from "./containers.ts";
 import { HEADINGS } from "./global.ts";
 import { RUN_OPTIONS } from "./run.ts";
 import type { CommandDeclaration } from "./types.ts";
@@ -71,15 +71,7 @@ export const LIFE_COMMANDS: readonly CommandDeclaration[] = [
     arguments: { least: 1, orFlags: CHOICE_FLAGS },
     options: [
       ...choiceOptions("all of them", { all: "-a, ", latest: "-l, " }),
-      { flags: "-s, --signal", value: "string", summary: "instead of the container's own" },
-      {
-        flags: "-t, --timeout",
-        value: "int",
-        check: "int",
-        summary: "seconds until SIGKILL; -1: never",
-        default: "10",
-      },
-      { flags: "--time", value: "int", check: "int", summary: "the same by its old name", hidden: true },
+      ...STOP_OPTIONS,
     ],
     examples: [["restart -t 30 web", ""]],
     failureExitCode: 1,

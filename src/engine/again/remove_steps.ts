@@ -22,6 +22,7 @@ import { openHow } from "#runtime/target_steps.ts";
 import { compute, mark, operate, type Step, step, type TapeBuffer } from "#tape/step.ts";
 import { type ContainerDirectory, FILES_MADE_FOR_MOUNTS } from "../container_directory.ts";
 import type { Making } from "./make_steps.ts";
+import { REMOVED_FLAG } from "./removed_flag.ts";
 
 /** A removal in two parts: the end of the container is told between them. */
 export interface RemovalSteps {
@@ -96,9 +97,6 @@ export function removeSteps({ directory, nameFile, files }: Making, left: string
     ],
   };
 }
-
-/** That the container was removed, told with its wait status: a bit that no wait status has. */
-export const REMOVED_FLAG = 1 << 24;
 
 /** Adds {@linkcode REMOVED_FLAG} to the wait status in the buffer `status`. */
 export function tellRemovedSteps(): Step[] {

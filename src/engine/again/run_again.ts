@@ -14,7 +14,7 @@
  */
 import type { Fd } from "#linux/call.ts";
 import { mapText } from "#linux/idmap.ts";
-import { readStartTime } from "#linux/proc.ts";
+import { readBootId, readStartTime } from "#linux/proc.ts";
 import { GO_FD, READY_FD } from "#runtime/map_ids.ts";
 import { exitCodeOf, launchContainer, lostMonitorError, type Running } from "#runtime/launch_container.ts";
 import { type ContainerId, makeContainerId, makeContainerName } from "../container_id.ts";
@@ -26,6 +26,7 @@ import { openStdio, type StdioFds } from "../stdio.ts";
 import { fillHoles, type OwnValues } from "./holes.ts";
 import { type KeyInput, ownProgram, planKey, planPlaces } from "./key.ts";
 import { type NamespaceHolder, startNamespace } from "./namespace.ts";
+import { REMOVED_FLAG } from "./removed_flag.ts";
 import { findPlan, forgetPlan, type FoundPlan, type RememberedPlan, type StoredPlan } from "./plan_file.ts";
 
 /** A command line that may have been run before. */
@@ -154,9 +155,6 @@ function readWord(word: number | undefined): { status: number | undefined; remov
   return { status: word & 0xffff, removed: (word & REMOVED_FLAG) !== 0 };
 }
 
-/** As in `remove_steps.ts`, which is not loaded for it. */
-const REMOVED_FLAG = 1 << 24;
-
 /** The plan of a command line. */
 function findKnown(input: KeyInput): FoundPlan | undefined {
   const program = ownProgram();
@@ -196,7 +194,7 @@ function start({ plan, tape }: KnownPlan, stdio: StdioFds, holder: NamespaceHold
 
 /** Writes down where it runs, for other commands. */
 async function tellWhere(plan: RememberedPlan, { own, running, startedMs }: Started): Promise<void> {
-  const { readBootId, writeState } = await import("../state.ts");
+  const { writeState } = await import("../state.ts");
   writeState(plan, {
     id: own.id as ContainerId,
     name: own.name,
