@@ -77,11 +77,15 @@ export function removeTree(parent: Fd, name: string): boolean {
   if (removeName(parent, name, AT_REMOVEDIR) >= 0) return true;
   const levels: Level[] = [];
   try {
-    levels.push(enter(parent, name, levels));
+    const top = enter(parent, name, levels);
+    if (top === undefined) return false;
+    levels.push(top);
     for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
       const next = level.pending.pop();
       if (next !== undefined) {
-        levels.push(enter(level.fd!, next, levels));
+        const entered = enter(level.fd!, next, levels);
+        if (entered === undefined) continue;
+        levels.push(entered);
         const above = levels.at(-1 - MAX_OPEN);
         if (above?.fd !== undefined) {
           close(above.fd);
@@ -106,13 +110,17 @@ export function removeTree(parent: Fd, name: string): boolean {
   }
 }
 
-/** Opens a directory and removes everything in it that is none. */
-function enter(parent: Fd, name: string, above: readonly Level[]): Level {
+/**
+ * Opens a directory and removes everything in it that is none.
+ * @returns undefined when it is gone: several may remove one tree, and what one of them has removed is removed.
+ */
+function enter(parent: Fd, name: string, above: readonly Level[]): Level | undefined {
   let fd = openResolved(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, STRICT);
   if (fd === -EACCES) {
     allowOwner(parent, name, above);
     fd = openResolved(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, STRICT);
   }
+  if (fd === -ENOENT) return undefined;
   if (fd === -EXDEV) throw mounted(above, name);
   if (fd < 0) throw treeError("open", shownPath(above, name), -fd);
   const level: Level = { fd: fd as Fd, key: "", name, pending: [] };
@@ -120,7 +128,9 @@ function enter(parent: Fd, name: string, above: readonly Level[]): Level {
     const stat = statName(fd as Fd, "");
     if (typeof stat === "number") throw treeError("stat", shownPath(above, name), -stat);
     level.key = stat.key;
-    const entries = readDirectory(fd as Fd);
+    const read = readDirectory(fd as Fd);
+    // removed since it was opened
+    const entries = read === -ENOENT ? [] : read;
     if (typeof entries === "number") throw treeError("read", shownPath(above, name), -entries);
     let isWritable = false;
     for (const entry of entries) {
@@ -153,6 +163,8 @@ function enter(parent: Fd, name: string, above: readonly Level[]): Level {
 /** Gives the owner of a directory the right to enter and change it, by a descriptor that followed no link. */
 function allowOwner(parent: Fd, name: string, above: readonly Level[]): void {
   const fd = openResolved(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW, STRICT);
+  // gone: opening it tells
+  if (fd === -ENOENT) return;
   if (fd < 0) throw fd === -EXDEV ? mounted(above, name) : treeError("open", shownPath(above, name), -fd);
   try {
     const result = setModeOfPathFd(fd as Fd, 0o700);
