@@ -1,7 +1,7 @@
-import type { Container } from "#engine/containers.ts";
+import type { Container } from "#engine/record/containers.ts";
 import { type Engine, openEngine } from "#engine/engine.ts";
-import { containersOf, openLayerShelf, unpackedBytes } from "#engine/layer_shelf.ts";
-import { sweepContainers } from "#engine/sweep.ts";
+import { containersOf, openLayerShelf, unpackedBytes } from "#engine/store/layer_shelf.ts";
+import { sweepContainers } from "#engine/life/sweep.ts";
 import type { LayerShelf } from "#image/collect.ts";
 import type { ImageUser } from "#image/remove.ts";
 import type { Digest } from "#oci/digest.ts";

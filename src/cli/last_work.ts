@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { decodeLastWork, doLastWork } from "#engine/last_work.ts";
+import { decodeLastWork, doLastWork } from "#engine/life/last_work.ts";
 
 /** The binary as what the monitor of a container with `--rm` becomes: the work on stdin. @returns The exit code. */
 export async function runLastWork(): Promise<number> {

@@ -1,4 +1,4 @@
-import { openRegistries, pullHost } from "#engine/pull.ts";
+import { openRegistries, pullHost } from "#engine/store/pull.ts";
 import { pullAllTags, type PullEvent, pullImage, type PullResult } from "#image/pull.ts";
 import { digestHex } from "#oci/digest.ts";
 import type { Platform } from "#oci/platform.ts";

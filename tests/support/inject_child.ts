@@ -10,12 +10,12 @@ import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from "no
 import { join } from "node:path";
 import { describeError } from "#cli/report.ts";
 import { readRun } from "#docker/read_run.ts";
-import { listRecords } from "#engine/container_record.ts";
+import { listRecords } from "#engine/record/container_record.ts";
 import { type Engine, openEngine } from "#engine/engine.ts";
-import { keepsOutput } from "#engine/keeps_output.ts";
-import { removeContainer } from "#engine/remove_container.ts";
-import { runContainer } from "#engine/run.ts";
-import { runKept } from "#engine/run_kept.ts";
+import { keepsOutput } from "#engine/record/keeps_output.ts";
+import { removeContainer } from "#engine/life/remove_container.ts";
+import { runContainer } from "#engine/life/run.ts";
+import { runKept } from "#engine/life/run_kept.ts";
 import { type Fd, tryCall } from "#linux/call.ts";
 import { errnoName, OsError } from "#linux/errno.ts";
 import { canFail, injectFailure } from "#tape/inject.ts";

@@ -1,5 +1,5 @@
 import { statSync } from "node:fs";
-import { noteImage } from "#engine/image_events.ts";
+import { noteImage } from "#engine/events/image_events.ts";
 import { findImage } from "#image/find.ts";
 import { importImage } from "#image/import.ts";
 import { loadArchive, loadDirectory, type LoadedImage } from "#image/load.ts";

@@ -1,5 +1,5 @@
-import { type CheckReport, type Finding, judgeMachine } from "#engine/check.ts";
-import { probeMachine } from "#engine/check_probe.ts";
+import { type CheckReport, type Finding, judgeMachine } from "#engine/check/check.ts";
+import { probeMachine } from "#engine/check/check_probe.ts";
 import { dataRootPath } from "#engine/paths.ts";
 import { escapeText } from "#oci/text.ts";
 import { formatObject } from "../format/inspect.ts";

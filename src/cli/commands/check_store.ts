@@ -1,4 +1,4 @@
-import { checkStore, type StoreProblem } from "#engine/check_store.ts";
+import { checkStore, type StoreProblem } from "#engine/store/check_store.ts";
 import { openEngine } from "#engine/engine.ts";
 import { escapeText } from "#oci/text.ts";
 import { warn } from "../context.ts";

@@ -1,8 +1,8 @@
-import { commitContainer } from "#engine/commit.ts";
-import { diffContainer, exportContainer } from "#engine/container_trees.ts";
-import { findContainer, readStatus } from "#engine/containers.ts";
-import { containerEvent, noteEvent } from "#engine/events.ts";
-import { whereabouts } from "#engine/whereabouts.ts";
+import { commitContainer } from "#engine/files/commit.ts";
+import { diffContainer, exportContainer } from "#engine/files/container_trees.ts";
+import { findContainer, readStatus } from "#engine/record/containers.ts";
+import { containerEvent, noteEvent } from "#engine/events/events.ts";
+import { whereabouts } from "#engine/record/whereabouts.ts";
 import type { Fd } from "#linux/call.ts";
 import { isTerminal } from "#linux/terminal.ts";
 import { DugoutError } from "#oci/error.ts";

@@ -5,23 +5,23 @@ import {
   type FoundContainer,
   listContainers,
   lookForContainer,
-} from "#engine/containers.ts";
-import type { ContainerRecord } from "#engine/container_record.ts";
+} from "#engine/record/containers.ts";
+import type { ContainerRecord } from "#engine/record/container_record.ts";
 import type { Engine } from "#engine/engine.ts";
 import {
   compileContainerFilter,
   LIST_CONTAINER_FILTERS,
   parseContainerFilters,
   PRUNE_CONTAINER_FILTERS,
-} from "#engine/filter_containers.ts";
-import { pruneContainers, type PrunedContainers } from "#engine/prune_containers.ts";
-import { removeContainer } from "#engine/remove_container.ts";
-import { renameContainer } from "#engine/rename_container.ts";
-import { shownExitCode, waitForEnd } from "#engine/signal_container.ts";
+} from "#engine/describe/filter_containers.ts";
+import { pruneContainers, type PrunedContainers } from "#engine/life/prune_containers.ts";
+import { removeContainer } from "#engine/life/remove_container.ts";
+import { renameContainer } from "#engine/life/rename_container.ts";
+import { shownExitCode, waitForEnd } from "#engine/life/signal_container.ts";
 import { wakeKeeper } from "#engine/keeper/keeper_lock.ts";
 import { restartPolicyOf } from "#engine/keeper/restart_policy.ts";
-import { noteStop } from "#engine/stop_marks.ts";
-import { killContainer, stopContainer, type StopOptions } from "#engine/stop_container.ts";
+import { noteStop } from "#engine/record/stop_marks.ts";
+import { killContainer, stopContainer, type StopOptions } from "#engine/life/stop_container.ts";
 import { parseSignal, SIGNALS } from "#linux/signals.ts";
 import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";

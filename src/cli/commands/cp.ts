@@ -1,6 +1,6 @@
 import { parseCopy } from "#docker/copy_arguments.ts";
-import { findContainer } from "#engine/containers.ts";
-import { copyIn, copyOut, type OutsideEnd } from "#engine/copy.ts";
+import { findContainer } from "#engine/record/containers.ts";
+import { copyIn, copyOut, type OutsideEnd } from "#engine/files/copy.ts";
 import type { Fd } from "#linux/call.ts";
 import { isTerminal } from "#linux/terminal.ts";
 import type { CopyResult } from "#storage/copy_trees.ts";

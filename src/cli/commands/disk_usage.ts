@@ -1,5 +1,5 @@
-import { stateWord } from "#engine/describe_container.ts";
-import { type DiskUsage, measureDisk } from "#engine/disk_usage.ts";
+import { stateWord } from "#engine/describe/describe_container.ts";
+import { type DiskUsage, measureDisk } from "#engine/store/disk_usage.ts";
 import { openContainerContext } from "../context.ts";
 import { formatRows, type ListShape, type Row } from "../format/rows.ts";
 import { humanSize } from "../format/units.ts";

@@ -1,6 +1,6 @@
-import { compileEventFilter } from "#engine/filter_events.ts";
-import { followEvents } from "#engine/follow_events.ts";
-import type { SeenEvent } from "#engine/read_events.ts";
+import { compileEventFilter } from "#engine/events/filter_events.ts";
+import { followEvents } from "#engine/events/follow_events.ts";
+import type { SeenEvent } from "#engine/events/read_events.ts";
 import { parsePointInTime } from "#image/point_in_time.ts";
 import { escapeText } from "#oci/text.ts";
 import { openContainerContext } from "../context.ts";

@@ -1,8 +1,8 @@
 import { readExec } from "#docker/exec_request.ts";
-import { execInContainer } from "#engine/exec.ts";
-import { holdSignals } from "#engine/foreground.ts";
-import { openPlaces } from "#engine/places.ts";
-import type { ContainerState } from "#engine/state.ts";
+import { execInContainer } from "#engine/inside/exec.ts";
+import { holdSignals } from "#engine/streams/foreground.ts";
+import { openPlaces } from "#engine/store/places.ts";
+import type { ContainerState } from "#engine/record/state.ts";
 import type { Fd } from "#linux/call.ts";
 import { isTerminal, readTerminalSize } from "#linux/terminal.ts";
 import { readSmallFile } from "../small_file.ts";
@@ -53,7 +53,7 @@ async function warnLater(global: GlobalOptions, message: string): Promise<void> 
 async function findSlowly(global: GlobalOptions, text: string): Promise<ContainerState> {
   const [{ openContainerContext }, { requireRunning }] = await Promise.all([
     import("../context.ts"),
-    import("#engine/require_running.ts"),
+    import("#engine/inside/require_running.ts"),
   ]);
   return requireRunning(await openContainerContext(global), text);
 }

@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { findContainer } from "#engine/containers.ts";
+import { findContainer } from "#engine/record/containers.ts";
 import { restartPolicyOf } from "#engine/keeper/restart_policy.ts";
 import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";

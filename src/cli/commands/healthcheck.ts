@@ -1,7 +1,7 @@
-import { findContainer } from "#engine/containers.ts";
+import { findContainer } from "#engine/record/containers.ts";
 import { checkHealth } from "#engine/health/check_health.ts";
 import { healthConfigOf } from "#engine/health/health_config.ts";
-import { requireRunning } from "#engine/require_running.ts";
+import { requireRunning } from "#engine/inside/require_running.ts";
 import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
 import { openContainerContext } from "../context.ts";

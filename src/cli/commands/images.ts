@@ -1,4 +1,4 @@
-import { showName, splitName } from "#engine/describe_image.ts";
+import { showName, splitName } from "#engine/describe/describe_image.ts";
 import { filterImages, LIST_FILTERS, parseImageFilters } from "#image/filter.ts";
 import { type Image, imageSizeBytes, listImages, shortId } from "#image/list.ts";
 import { compilePattern } from "#image/pattern.ts";

@@ -1,7 +1,7 @@
-import { probeMachine } from "#engine/check_probe.ts";
-import { describeEngine } from "#engine/describe_engine.ts";
+import { probeMachine } from "#engine/check/check_probe.ts";
+import { describeEngine } from "#engine/describe/describe_engine.ts";
 import { openEngine } from "#engine/engine.ts";
-import { openDriver } from "#engine/storage_driver.ts";
+import { openDriver } from "#engine/prepare/storage_driver.ts";
 import { escapeText } from "#oci/text.ts";
 import { warn } from "../context.ts";
 import { formatObject } from "../format/inspect.ts";

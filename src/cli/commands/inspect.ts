@@ -1,8 +1,8 @@
-import { lookForContainer, readStatus } from "#engine/containers.ts";
-import { describeContainer } from "#engine/describe_container.ts";
-import { describeImage } from "#engine/describe_image.ts";
-import { measureContainers } from "#engine/measure_container.ts";
-import { whereabouts } from "#engine/whereabouts.ts";
+import { lookForContainer, readStatus } from "#engine/record/containers.ts";
+import { describeContainer } from "#engine/describe/describe_container.ts";
+import { describeImage } from "#engine/describe/describe_image.ts";
+import { measureContainers } from "#engine/files/measure_container.ts";
+import { whereabouts } from "#engine/record/whereabouts.ts";
 import { findImage, getImage } from "#image/find.ts";
 import { imageSizeBytes } from "#image/list.ts";
 import { DugoutError } from "#oci/error.ts";

@@ -1,11 +1,11 @@
 import { join } from "node:path";
-import { readKeptRequest } from "#engine/kept_container.ts";
-import { findContainer } from "#engine/containers.ts";
-import type { ContainerRecord } from "#engine/container_record.ts";
+import { readKeptRequest } from "#engine/life/kept_container.ts";
+import { findContainer } from "#engine/record/containers.ts";
+import type { ContainerRecord } from "#engine/record/container_record.ts";
 import type { Engine } from "#engine/engine.ts";
 import type { LogFrame } from "#engine/log/frames.ts";
 import { readLog } from "#engine/log/read_log.ts";
-import { waitForEnd } from "#engine/signal_container.ts";
+import { waitForEnd } from "#engine/life/signal_container.ts";
 import { parsePointInTime } from "#image/point_in_time.ts";
 import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";

@@ -1,5 +1,5 @@
-import { findContainer, listContainers } from "#engine/containers.ts";
-import { listMounted, mountContainer, requireUnshared, unmountContainer } from "#engine/mount_container.ts";
+import { findContainer, listContainers } from "#engine/record/containers.ts";
+import { listMounted, mountContainer, requireUnshared, unmountContainer } from "#engine/files/mount_container.ts";
 import { DugoutError } from "#oci/error.ts";
 import { escapeText } from "#oci/text.ts";
 import { openContainerContext } from "../context.ts";

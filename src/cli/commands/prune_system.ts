@@ -1,7 +1,11 @@
-import { compileContainerFilter, parseContainerFilters, PRUNE_CONTAINER_FILTERS } from "#engine/filter_containers.ts";
-import { pruneContainers } from "#engine/prune_containers.ts";
-import { pruneVolumes } from "#engine/remove_volumes.ts";
-import { sweepContainers } from "#engine/sweep.ts";
+import {
+  compileContainerFilter,
+  parseContainerFilters,
+  PRUNE_CONTAINER_FILTERS,
+} from "#engine/describe/filter_containers.ts";
+import { pruneContainers } from "#engine/life/prune_containers.ts";
+import { pruneVolumes } from "#engine/life/remove_volumes.ts";
+import { sweepContainers } from "#engine/life/sweep.ts";
 import { parseImageFilters, PRUNE_FILTERS } from "#image/filter.ts";
 import { escapeText } from "#oci/text.ts";
 import { askYesNo } from "../ask.ts";

@@ -1,11 +1,15 @@
-import { hasRecord } from "#engine/container_record.ts";
-import type { Container } from "#engine/containers.ts";
-import { stateWord } from "#engine/describe_container.ts";
-import { compileContainerFilter, LIST_CONTAINER_FILTERS, parseContainerFilters } from "#engine/filter_containers.ts";
+import { hasRecord } from "#engine/record/container_record.ts";
+import type { Container } from "#engine/record/containers.ts";
+import { stateWord } from "#engine/describe/describe_container.ts";
+import {
+  compileContainerFilter,
+  LIST_CONTAINER_FILTERS,
+  parseContainerFilters,
+} from "#engine/describe/filter_containers.ts";
 import { healthOf } from "#engine/health/describe_health.ts";
 import type { HealthWord } from "#engine/health/judge.ts";
-import { type ContainerSize, measureContainers } from "#engine/measure_container.ts";
-import { shownExitCode } from "#engine/signal_container.ts";
+import { type ContainerSize, measureContainers } from "#engine/files/measure_container.ts";
+import { shownExitCode } from "#engine/life/signal_container.ts";
 import { openContainerListing, warn } from "../context.ts";
 import { formatRows, type ListShape, type Row } from "../format/rows.ts";
 import { formatGoTime } from "../format/time.ts";

@@ -1,5 +1,5 @@
-import { notePush } from "#engine/image_events.ts";
-import { openRegistries } from "#engine/pull.ts";
+import { notePush } from "#engine/events/image_events.ts";
+import { openRegistries } from "#engine/store/pull.ts";
 import { pushAllTags, type PushEvent, pushImage } from "#image/push.ts";
 import { digestHex } from "#oci/digest.ts";
 import { parsePlatform } from "#oci/platform.ts";

@@ -1,7 +1,7 @@
-import { watchRemoval } from "#engine/image_events.ts";
-import { sweepLayerStores } from "#engine/layer_shelf.ts";
+import { watchRemoval } from "#engine/events/image_events.ts";
+import { sweepLayerStores } from "#engine/store/layer_shelf.ts";
 import { parseImageFilters, PRUNE_FILTERS } from "#image/filter.ts";
-import { sweepContainers } from "#engine/sweep.ts";
+import { sweepContainers } from "#engine/life/sweep.ts";
 import { pruneImages, type PruneOptions } from "#image/prune.ts";
 import { listImages } from "#image/list.ts";
 import { removeImage, type RemoveRecord, type RemoveResult } from "#image/remove.ts";

@@ -1,4 +1,4 @@
-import { findResetPlaces, resetStore } from "#engine/reset.ts";
+import { findResetPlaces, resetStore } from "#engine/store/reset.ts";
 import { escapeText } from "#oci/text.ts";
 import { askYesNo } from "../ask.ts";
 import { warn } from "../context.ts";

@@ -1,10 +1,10 @@
 import { resolve } from "node:path";
 import { readRun, type RunContext, type RunRead } from "#docker/read_run.ts";
 import { openEngine } from "#engine/engine.ts";
-import { notifyReady, parseNotifyMode, passNotifySocket } from "#engine/notify_systemd.ts";
-import { keepsOutput } from "#engine/keeps_output.ts";
-import type { StayEnd } from "#engine/stay_with_container.ts";
-import { explainRun, runContainer, type RunInput } from "#engine/run.ts";
+import { notifyReady, parseNotifyMode, passNotifySocket } from "#engine/life/notify_systemd.ts";
+import { keepsOutput } from "#engine/record/keeps_output.ts";
+import type { StayEnd } from "#engine/streams/stay_with_container.ts";
+import { explainRun, runContainer, type RunInput } from "#engine/life/run.ts";
 import type { Fd } from "#linux/call.ts";
 import { warn } from "../context.ts";
 import type { Invocation } from "../invocation.ts";
@@ -50,9 +50,9 @@ export async function runRun(invocation: Invocation): Promise<number> {
   if (read.options.tty && read.options.interactive && !read.options.detach && !await isTerminal(0)) {
     throw usageError("the input device is not a TTY", 1, "leave out -t, which is for people at a terminal");
   }
-  if (replaces) await (await import("#engine/replace_container.ts")).replaceContainer(engine, read.options.name!);
+  if (replaces) await (await import("#engine/life/replace_container.ts")).replaceContainer(engine, read.options.name!);
   if (!keepsOutput(read.request, read.options)) return (await runContainer(input)).exitCode;
-  const { id, end } = await (await import("#engine/run_kept.ts")).runKept(input);
+  const { id, end } = await (await import("#engine/life/run_kept.ts")).runKept(input);
   if (end.kind !== "left") return reportStay(end);
   printOut(`${id}\n`);
   return 0;

@@ -1,4 +1,4 @@
-import { noteImage } from "#engine/image_events.ts";
+import { noteImage } from "#engine/events/image_events.ts";
 import { findImage } from "#image/find.ts";
 import { tagImage } from "#image/tag.ts";
 import { familiarReference } from "#oci/reference.ts";

@@ -1,7 +1,7 @@
 import { refuseFlags } from "#docker/refused.ts";
 import { parseRestartPolicy } from "#docker/restart.ts";
-import { findContainer } from "#engine/containers.ts";
-import { updateContainer } from "#engine/update_container.ts";
+import { findContainer } from "#engine/record/containers.ts";
+import { updateContainer } from "#engine/life/update_container.ts";
 import type { Invocation } from "../invocation.ts";
 import { textOption } from "../options.ts";
 import { usageError } from "../usage_error.ts";

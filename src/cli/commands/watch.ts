@@ -1,10 +1,10 @@
-import { type Container, findContainer, readStatus } from "#engine/containers.ts";
-import { machineMemoryBytes, processorPercent, sampleUsage, type UsageSample } from "#engine/container_usage.ts";
+import { type Container, findContainer, readStatus } from "#engine/record/containers.ts";
+import { machineMemoryBytes, processorPercent, sampleUsage, type UsageSample } from "#engine/inside/container_usage.ts";
 import type { Engine } from "#engine/engine.ts";
-import { requireRunning } from "#engine/require_running.ts";
-import { readSpecFile } from "#engine/spec_file.ts";
-import { topContainer } from "#engine/top_container.ts";
-import { whereabouts } from "#engine/whereabouts.ts";
+import { requireRunning } from "#engine/inside/require_running.ts";
+import { readSpecFile } from "#engine/prepare/spec_file.ts";
+import { topContainer } from "#engine/inside/top_container.ts";
+import { whereabouts } from "#engine/record/whereabouts.ts";
 import { DugoutError } from "#oci/error.ts";
 import { escapeText } from "#oci/text.ts";
 import { delay } from "#storage/delay.ts";

@@ -6,7 +6,7 @@
  */
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { readName } from "#engine/container_directory.ts";
+import { readName } from "#engine/record/container_directory.ts";
 import { dataRootPath, findRunRoot } from "#engine/paths.ts";
 import { familiarReference, parseReference } from "#oci/reference.ts";
 import { EXIT_RECORD } from "#runtime/setup.ts";

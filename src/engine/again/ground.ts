@@ -5,7 +5,7 @@
  */
 import { NEWUIDMAP_PATHS } from "#runtime/idmap_programs.ts";
 import type { Engine } from "../engine.ts";
-import { MASKED_PATHS, READONLY_PATHS } from "../system_paths.ts";
+import { MASKED_PATHS, READONLY_PATHS } from "../prepare/system_paths.ts";
 import {
   askContent,
   askExistence,

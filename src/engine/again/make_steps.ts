@@ -6,7 +6,7 @@
 import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_WRONLY } from "#linux/file.ts";
 import { STATE_FD } from "#runtime/setup.ts";
 import { type Step, step } from "#tape/step.ts";
-import type { ContainerDirectory } from "../container_directory.ts";
+import type { ContainerDirectory } from "../record/container_directory.ts";
 
 /** A file of a container's directory. */
 export interface MadeFile {

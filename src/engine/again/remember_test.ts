@@ -5,10 +5,10 @@ import { planContainer } from "#runtime/container.ts";
 import type { ContainerSetup } from "#runtime/setup.ts";
 import { encodeTape } from "#tape/encode.ts";
 import { HOST_ARCH } from "#linux/arch.ts";
-import { containerDirectory } from "../container_directory.ts";
-import type { ContainerId } from "../container_id.ts";
+import { containerDirectory } from "../record/container_directory.ts";
+import type { ContainerId } from "../record/container_id.ts";
 import { fillHoles } from "./holes.ts";
-import type { Prepared, RootSource } from "../prepare.ts";
+import type { Prepared, RootSource } from "../prepare/prepare.ts";
 import { describePlan, isRememberable, type PlannedRun } from "./remember.ts";
 
 const [FIRST, SECOND] = ["a1".repeat(32), "b2".repeat(32)] as [ContainerId, ContainerId];

@@ -20,7 +20,7 @@ import {
 } from "#linux/file.ts";
 import { openHow } from "#runtime/target_steps.ts";
 import { compute, mark, operate, type Step, step, type TapeBuffer } from "#tape/step.ts";
-import { type ContainerDirectory, FILES_MADE_FOR_MOUNTS } from "../container_directory.ts";
+import { type ContainerDirectory, FILES_MADE_FOR_MOUNTS } from "../record/container_directory.ts";
 import type { Making } from "./make_steps.ts";
 import { REMOVED_FLAG } from "./removed_flag.ts";
 

@@ -17,12 +17,12 @@ import { mapText } from "#linux/idmap.ts";
 import { readBootId, readStartTime } from "#linux/proc.ts";
 import { GO_FD, READY_FD } from "#runtime/map_ids.ts";
 import { exitCodeOf, launchContainer, lostMonitorError, type Running } from "#runtime/launch_container.ts";
-import { type ContainerId, makeContainerId, makeContainerName } from "../container_id.ts";
+import { type ContainerId, makeContainerId, makeContainerName } from "../record/container_id.ts";
 import type { EngineOptions } from "../engine.ts";
-import { containerEvent, dieEvent, type EventSubject, foregroundEvents, noteEvents } from "../events.ts";
-import { followRun } from "../follow_run.ts";
-import { holdSignals } from "../foreground.ts";
-import { openStdio, type StdioFds } from "../stdio.ts";
+import { containerEvent, dieEvent, type EventSubject, foregroundEvents, noteEvents } from "../events/events.ts";
+import { followRun } from "../streams/follow_run.ts";
+import { holdSignals } from "../streams/foreground.ts";
+import { openStdio, type StdioFds } from "../streams/stdio.ts";
 import { fillHoles, type OwnValues } from "./holes.ts";
 import { type KeyInput, ownProgram, planKey, planPlaces } from "./key.ts";
 import { type NamespaceHolder, startNamespace } from "./namespace.ts";
@@ -194,7 +194,7 @@ function start({ plan, tape }: KnownPlan, stdio: StdioFds, holder: NamespaceHold
 
 /** Writes down where it runs, for other commands. */
 async function tellWhere(plan: RememberedPlan, { own, running, startedMs }: Started): Promise<void> {
-  const { writeState } = await import("../state.ts");
+  const { writeState } = await import("../record/state.ts");
   writeState(plan, {
     id: own.id as ContainerId,
     name: own.name,
@@ -209,17 +209,17 @@ async function tellWhere(plan: RememberedPlan, { own, running, startedMs }: Star
 
 /** Removes what {@linkcode tellWhere} may have written while the tape removed all else. */
 async function removeState(plan: RememberedPlan, id: string, wasWritten: boolean): Promise<true> {
-  if (wasWritten) (await import("../container_directory.ts")).removeStateDirectory(plan.runRoot, id);
+  if (wasWritten) (await import("../record/container_directory.ts")).removeStateDirectory(plan.runRoot, id);
   return true;
 }
 
 /** Removes all that the container has on disk, as `remove.ts` does. @returns Whether it was there. */
 async function discard(plan: RememberedPlan, { id, name }: OwnValues, options: EngineOptions): Promise<boolean> {
-  const directories = await import("../container_directory.ts");
+  const directories = await import("../record/container_directory.ts");
   const directory = directories.containerDirectory(plan.dataRoot, plan.runRoot, id as ContainerId);
   const gone = directories.gonePath(directory);
   const result = directories.removeContainerDirectory(directory, gone);
-  if (result === "left") await (await import("../remove.ts")).removeGone(await openEngine(options), gone);
+  if (result === "left") await (await import("../life/remove.ts")).removeGone(await openEngine(options), gone);
   directories.releaseName(plan.dataRoot, name, id);
   return result !== "was gone";
 }

@@ -1,8 +1,8 @@
-import type { ContainerRecord } from "../container_record.ts";
+import type { ContainerRecord } from "../record/container_record.ts";
 import type { Engine } from "../engine.ts";
-import { containerEvent, noteEvent } from "../events.ts";
-import { withContainerLock } from "../lock_container.ts";
-import type { ContainerState } from "../state.ts";
+import { containerEvent, noteEvent } from "../events/events.ts";
+import { withContainerLock } from "../record/lock_container.ts";
+import type { ContainerState } from "../record/state.ts";
 import { readHealth, writeHealth } from "./health_file.ts";
 import type { HealthConfig } from "./health_config.ts";
 import { judge, type ProbeResult } from "./judge.ts";

@@ -1,4 +1,4 @@
-import type { Container } from "../containers.ts";
+import type { Container } from "../record/containers.ts";
 import type { Engine } from "../engine.ts";
 import { healthConfigOf } from "./health_config.ts";
 import { readHealth } from "./health_file.ts";

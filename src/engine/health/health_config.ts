@@ -7,7 +7,7 @@ import { decodeRequest } from "#docker/request_codec.ts";
 import type { HealthRequest } from "#docker/run_request.ts";
 import { type Healthcheck, parseRunConfig, type RunConfig } from "#oci/image_config.ts";
 import { isJsonObject } from "#oci/json.ts";
-import type { ContainerRecord } from "../container_record.ts";
+import type { ContainerRecord } from "../record/container_record.ts";
 
 /** A health check, with every value decided. */
 export interface HealthConfig {

@@ -8,8 +8,8 @@ import { type Fd, tryCall } from "#linux/call.ts";
 import { close, makePipe } from "#linux/file.ts";
 import { SIGNALS } from "#linux/signals.ts";
 import type { Engine } from "../engine.ts";
-import { execInContainer } from "../exec.ts";
-import { notRunning } from "../exec_target.ts";
+import { execInContainer } from "../inside/exec.ts";
+import { notRunning } from "../inside/exec_target.ts";
 import type { HealthConfig } from "./health_config.ts";
 import type { ProbeResult } from "./judge.ts";
 

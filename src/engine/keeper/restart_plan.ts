@@ -6,10 +6,10 @@
  */
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ContainerEnd } from "../container_end.ts";
-import type { ContainerRecord } from "../container_record.ts";
+import type { ContainerEnd } from "../record/container_end.ts";
+import type { ContainerRecord } from "../record/container_record.ts";
 import type { Engine } from "../engine.ts";
-import { wasStopped } from "../stop_marks.ts";
+import { wasStopped } from "../record/stop_marks.ts";
 import { nextWaitMs, restartPolicyOf, wantsRestart } from "./restart_policy.ts";
 
 type Places = Pick<Engine, "dataRoot" | "runRoot">;

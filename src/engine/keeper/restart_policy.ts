@@ -5,7 +5,7 @@
  */
 import type { RestartPolicy } from "#docker/run_request.ts";
 import { isJsonObject } from "#oci/json.ts";
-import type { ContainerRecord } from "../container_record.ts";
+import type { ContainerRecord } from "../record/container_record.ts";
 
 /** The first wait, and the longest; each is twice the one before. */
 const FIRST_MS = 100;

@@ -1,5 +1,5 @@
 import { closeSync } from "node:fs";
-import type { Container } from "../containers.ts";
+import type { Container } from "../record/containers.ts";
 import type { Engine } from "../engine.ts";
 import { healthConfigOf } from "../health/health_config.ts";
 import { callKeeper, lockKeeper } from "./keeper_lock.ts";

@@ -9,7 +9,7 @@ import type { ImageContent } from "#image/closure.ts";
 import { listImages } from "#image/list.ts";
 import type { PullEvent } from "#image/pull.ts";
 import { openEngine } from "../engine.ts";
-import { pull as pullInto } from "../pull.ts";
+import { pull as pullInto } from "../store/pull.ts";
 import { type EnginePlaces, readPlaces } from "./options.ts";
 
 /** An image of the store. */

@@ -1,0 +1,83 @@
+/**
+ * Running a container whose output is kept: it is made, started, and the caller leaves it or stays with it.
+ *
+ * @module
+ */
+import { type Fd } from "#linux/call.ts";
+import { readTerminalSize } from "#linux/terminal.ts";
+import { holdUserNamespace } from "#runtime/user_namespace.ts";
+import type { ContainerId } from "../record/container_id.ts";
+import { createContainer } from "./create_container.ts";
+import { containerEvent, noteEvent } from "../events/events.ts";
+import { holdSignals } from "../streams/foreground.ts";
+import { withContainerLock } from "../record/lock_container.ts";
+import { unmakeContainer } from "./make_container.ts";
+import { openPidfile } from "../record/pidfile.ts";
+import { earlyMap } from "../prepare/prepare.ts";
+import type { RunInput } from "./run.ts";
+import { startKept } from "./start_container.ts";
+import { leaveContainer, type StayEnd, stayWithContainer } from "../streams/stay_with_container.ts";
+
+/** What became of a run. */
+export type KeptRunEnd = StayEnd | { readonly kind: "left" };
+
+/** The size of the terminal that the caller sits at. */
+export function callersTerminalSize(): { rows: number; columns: number } | undefined {
+  return readTerminalSize(0 as Fd) ?? readTerminalSize(1 as Fd);
+}
+
+/**
+ * Makes a container and starts it.
+ * @throws {DugoutError | OsError} When it could not be made, nothing of it is left; when it could not be started, it stays
+ * on record, unless it was to go at its end.
+ */
+export async function runKept(input: RunInput): Promise<{ id: ContainerId; end: KeptRunEnd }> {
+  const { engine, request, options } = input;
+  // ids are mapped by programs of the system while we plan
+  const early = earlyMap(engine, request);
+  using held = early === undefined ? undefined : holdUserNamespace(early);
+  const { plan, subject, mounts } = await createContainer(input, () => held?.mapIds());
+  const { directory } = plan;
+  // docker's order (C-122)
+  if (!options.detach) noteEvent(engine, containerEvent(subject, "attach"));
+  const pidfile = options.pidfile === undefined ? undefined : openPidfile(options.pidfile);
+  const signals = options.detach || !options.sigProxy ? undefined : holdSignals();
+  let started;
+  try {
+    started = await withContainerLock(engine, directory.id, () =>
+      startKept({
+        engine,
+        request,
+        options,
+        plan,
+        mounts,
+        subject,
+        isNew: true,
+        restartCount: 0,
+        stdin: options.detach || options.tty ? undefined : input.streams.stdin,
+        terminal: callersTerminalSize(),
+        outlivesCaller: options.detach,
+        held,
+        pidfile,
+        transformTape: input.transformTape,
+      }));
+  } catch (error) {
+    signals?.release();
+    pidfile?.remove();
+    if (options.rm) await unmakeContainer(input, plan, subject.name);
+    throw error;
+  }
+  input.started?.({ id: directory.id, name: subject.name, running: started.running });
+  if (options.detach) {
+    await leaveContainer(engine, directory, started);
+    return { id: directory.id, end: { kind: "left" } };
+  }
+  const { interactive, tty, detachKeys } = options;
+  const { stdout, stderr } = input.streams;
+  const end = await stayWithContainer(engine, directory, started, {
+    streams: { stdout, stderr },
+    terminal: tty ? { interactive, detachKeys } : undefined,
+    signals,
+  });
+  return { id: directory.id, end };
+}

@@ -1,0 +1,88 @@
+/**
+ * Layers on this machine's disk, unpacked for an id map.
+ *
+ * @module
+ */
+import { type IdMap, isSingle, mapName } from "#linux/idmap.ts";
+import type { Digest } from "#oci/digest.ts";
+import { DugoutError } from "#oci/error.ts";
+import type { ImageContent } from "#image/closure.ts";
+import { blobPath } from "#storage/content.ts";
+import { hasLayer, layerPaths, type LayersPath, openLayers } from "#storage/layers.ts";
+import { needsSettling } from "#storage/settle.ts";
+import type { RootfsPlan } from "#runtime/setup.ts";
+import type { Engine } from "../engine.ts";
+import type { RootSource } from "./prepare.ts";
+import { runInWorker, type RunWorkerOptions } from "../worker.ts";
+
+/** The layers of an id map. */
+export interface LayerStore {
+  readonly engine: Engine;
+  readonly map: IdMap;
+  readonly path: LayersPath;
+}
+
+/** Opens the layers of an id map. */
+export function openLayerStore(engine: Engine, map: IdMap): LayerStore {
+  return { engine, map, path: openLayers(engine.dataRoot, mapName(map)) };
+}
+
+/** Whether a layer is unpacked. */
+export function isUnpacked(layers: LayerStore, diffId: Digest): boolean {
+  return hasLayer(layers.path, diffId);
+}
+
+/** Unpacks a blob that is in the store; another process that is at it is waited for. */
+export async function unpackBlob(
+  layers: LayerStore,
+  layer: { blobPath: string; diffId: Digest },
+  options: RunWorkerOptions = {},
+): Promise<void> {
+  const { warnings } = await runInWorker(layers.map, {
+    kind: "unpack",
+    layers: layers.path,
+    diffId: layer.diffId,
+    blob: layer.blobPath,
+    ownership: isSingle(layers.map) ? "single" : "mapped",
+  }, options);
+  warnings.forEach(layers.engine.warn);
+}
+
+/** Layers that are unpacked at once: there are two processors to count on. */
+const AT_ONCE = 2;
+
+/**
+ * Unpacks what is missing of an image's layers.
+ * @returns Their directories, topmost first, each once.
+ */
+export async function ensureLayers(layers: LayerStore, image: ImageContent): Promise<string[]> {
+  const missing = new Map(
+    image.layers.filter(({ diffId }) => !isUnpacked(layers, diffId)).map((layer) => [layer.diffId, layer]),
+  );
+  const queue = [...missing.values()];
+  const work = async () => {
+    for (let layer = queue.shift(); layer !== undefined; layer = queue.shift()) {
+      await unpackBlob(layers, { blobPath: blobPath(layers.engine.store, layer.digest), diffId: layer.diffId });
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  const diffIds = image.layers.map(({ diffId }) => diffId).reverse();
+  if (needsSettling(layers.path, diffIds)) {
+    await runInWorker(layers.map, { kind: "settle", layers: layers.path, diffIds });
+  }
+  return [...new Set(diffIds)].map((diffId) => layerPaths(layers.path, diffId).diff);
+}
+
+/** Refuses an image without layers: there is nothing to run. */
+export function checkHasLayers(image: ImageContent, name: string): void {
+  if (image.layers.length === 0) {
+    throw new DugoutError("NO_LAYERS", `Cannot run "${name}": the image has no layers, and so no program`);
+  }
+}
+
+/** Copies layers to where a container's root is to be: what the vfs driver has in place of a mount. */
+export async function copyLayers(source: NonNullable<RootSource["copyOf"]>, rootfs: RootfsPlan): Promise<void> {
+  if (rootfs.kind !== "directory") throw new Error(`Layers are copied for a directory, got ${rootfs.kind}`);
+  const { layers, map, diffIds } = source;
+  await runInWorker(map, { kind: "vfsRoot", layers, diffIds: [...diffIds], target: rootfs.path });
+}

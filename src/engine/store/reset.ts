@@ -1,0 +1,206 @@
+/**
+ * `system reset`: everything of a store goes, whatever state it is in. So nothing here opens the store or believes what is
+ * in it: containers are found by their processes, and files are removed by name from the top, by descriptors, following no
+ * link.
+ *
+ * @module
+ */
+import { lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmdirSync, unlinkSync } from "node:fs";
+import { join } from "node:path";
+import { SIGNALS } from "#linux/signals.ts";
+import { type Fd, tryCall } from "#linux/call.ts";
+import { close } from "#linux/file.ts";
+import { DugoutError } from "#oci/error.ts";
+import { quote } from "#oci/text.ts";
+import { chooseIdMap, loadIdentity } from "#runtime/identity.ts";
+import { STATE_FD } from "#runtime/setup.ts";
+import { listDirectory } from "#storage/content.ts";
+import { delay } from "#storage/delay.ts";
+import { checkOwnDirectory, errorCode } from "#storage/private_dir.ts";
+import { removePath } from "#storage/remove_tree.ts";
+import { isStateOf } from "../record/container_directory.ts";
+import type { EngineOptions } from "../engine.ts";
+import { keeperDirectory } from "../keeper/keeper_lock.ts";
+import { dataRootPath, openRunRoot } from "../paths.ts";
+import { readStartTime } from "#linux/proc.ts";
+import { runInWorker } from "../worker.ts";
+
+/** What is to go. */
+export interface ResetPlaces {
+  /** As it was named; it may be a link. */
+  readonly named: string;
+  /** The store itself; undefined where there is none. */
+  readonly dataRoot: string | undefined;
+  readonly runRoot: string;
+}
+
+/** What a store has at its top; other things in its directory are somebody else's. */
+const STORE_ENTRIES: readonly string[] = ["containers", "images", "layers", "volumes", "networks", "version"];
+/** So long a container has to end after SIGKILL. */
+const KILL_MS = 10_000;
+const LOOK_MS = 20;
+const ATTEMPTS = 10;
+
+/**
+ * Finds what a reset would remove.
+ * @throws {DugoutError} NO_STORE when the directory is none of dugout's; EPERM when it is somebody else's.
+ */
+export function findResetPlaces(options: EngineOptions): ResetPlaces {
+  const request = { root: options.root, run: options.run, env: process.env, uid: process.geteuid!() };
+  const named = dataRootPath(request);
+  return { named, dataRoot: findStore(named), runRoot: openRunRoot(request, options.warn ?? (() => {})) };
+}
+
+function findStore(named: string): string | undefined {
+  let root: string;
+  try {
+    root = realpathSync(named);
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return undefined;
+    throw error;
+  }
+  checkOwnDirectory(root, lstatSync(root));
+  const entries = readdirSync(root);
+  if (entries.length === 0 || isStore(root)) return root;
+  throw new DugoutError("NO_STORE", `Cannot reset ${quote(root)}: it is not a store of dugout's`, {
+    hint: "nothing was removed; is the path of --root right?",
+  });
+}
+
+/** A version, or what no other program makes: a damaged store may have lost any of them. */
+function isStore(root: string): boolean {
+  try {
+    if (/^[0-9]{1,9}\n?$/.test(readFileSync(join(root, "version"), "latin1"))) return true;
+  } catch {
+    // it has lost it
+  }
+  const signs = ["images/names", "images/ingest", "layers/single", "containers/names"];
+  return signs.some((name) => lstatSync(join(root, name), { throwIfNoEntry: false })?.isDirectory() === true) ||
+    listDirectory(root).includes("layers") &&
+      listDirectory(join(root, "layers")).some((name) => /^0-[0-9_-]+/.test(name));
+}
+
+/**
+ * Ends what runs and removes all of it.
+ * @returns Names in the directory of the store that were not the store's, and so are still there.
+ * @throws {DugoutError | OsError} When something cannot be removed; what could be, is gone.
+ */
+export async function resetStore({ named, dataRoot, runRoot }: ResetPlaces): Promise<string[]> {
+  if (dataRoot !== undefined) endKeeper(dataRoot, runRoot);
+  await endContainers(dataRoot, runRoot);
+  // all ids that the user has, whatever map a container had
+  const map = chooseIdMap(loadIdentity(runRoot), { kind: "default" }, { uid: 0, gid: 0 });
+  let left: string[] = [];
+  if (dataRoot !== undefined) {
+    for (const name of STORE_ENTRIES) {
+      const path = join(dataRoot, name);
+      if (lstatSync(path, { throwIfNoEntry: false }) === undefined) continue;
+      await runInWorker(map, { kind: "removeTree", path });
+    }
+    left = readdirSync(dataRoot);
+    if (left.length === 0) removeEmptyRoot(named, dataRoot);
+  }
+  await removeRuntime(dataRoot, runRoot);
+  return left;
+}
+
+/** A directory that a link leads to may be a mount point, or one that the user made: that it cannot go is no fault. */
+function removeEmptyRoot(named: string, dataRoot: string): void {
+  try {
+    rmdirSync(dataRoot);
+    if (lstatSync(named, { throwIfNoEntry: false })?.isSymbolicLink() === true) unlinkSync(named);
+  } catch (error) {
+    if (!["EBUSY", "EACCES", "EPERM", "ENOENT", "EROFS"].includes(errorCode(error))) throw error;
+  }
+}
+
+/** The runtime directory goes, unless containers of another store run by it. */
+async function removeRuntime(dataRoot: string | undefined, runRoot: string): Promise<void> {
+  const states = join(runRoot, "containers");
+  for (let attempt = 1;; attempt++) {
+    try {
+      for (const id of listDirectory(states)) if (isOurs(dataRoot, states, id)) removePath(join(states, id));
+      if (dataRoot !== undefined) removePath(keeperDirectory({ dataRoot, runRoot }));
+      if (listDirectory(states).length === 0) removePath(runRoot);
+      return;
+    } catch (error) {
+      // commands that see their containers end write of it
+      if (errorCode(error) !== "TREE_CHANGED" || attempt === ATTEMPTS) throw error;
+      await delay(LOOK_MS * attempt);
+    }
+  }
+}
+
+/** Whether a container in the runtime directory is of this store, or of none that is there. */
+function isOurs(dataRoot: string | undefined, states: string, id: string): boolean {
+  if (dataRoot !== undefined && isStateOf(join(states, id), join(dataRoot, "containers", id))) return true;
+  try {
+    return lstatSync(readlinkSync(join(states, id, "store")), { throwIfNoEntry: false }) === undefined;
+  } catch {
+    return true;
+  }
+}
+
+/** Ends the first process of each container; its monitor goes then, or is ended as well. */
+async function endContainers(dataRoot: string | undefined, runRoot: string): Promise<void> {
+  const states = join(runRoot, "containers");
+  const monitors = listProcesses().filter((pid) => {
+    const directory = readDescriptor(pid, STATE_FD)?.replace(/ \(deleted\)$/, "");
+    if (directory === undefined || !directory.startsWith(`${states}/`)) return false;
+    return isOurs(dataRoot, states, directory.slice(states.length + 1));
+  });
+  for (const monitor of monitors) for (const child of readChildren(monitor)) kill(child);
+  const stopMs = performance.now() + KILL_MS;
+  const alive = (pid: number): boolean => readStartTime(pid) !== undefined;
+  while (monitors.some(alive) && performance.now() < stopMs) await delay(LOOK_MS);
+  for (const monitor of monitors.filter(alive)) kill(monitor);
+}
+
+/** Whoever holds the lock of this store's keeper would start containers again. */
+function endKeeper(dataRoot: string, runRoot: string): void {
+  const lock = join(keeperDirectory({ dataRoot, runRoot }), "lock");
+  for (const pid of listProcesses()) {
+    if (pid === process.pid) continue;
+    if (listNames(`/proc/${pid}/fd`).some((fd) => readDescriptor(pid, Number(fd)) === lock)) kill(pid);
+  }
+}
+
+function kill(pid: number): void {
+  const startTime = readStartTime(pid);
+  const pidfd = tryCall("pidfd_open", pid, 0);
+  if (pidfd < 0) return;
+  // the number may have been given to another process before it was opened, not afterwards
+  if (startTime !== undefined && readStartTime(pid) === startTime) {
+    tryCall("pidfd_send_signal", pidfd, SIGNALS.KILL, 0, 0);
+  }
+  close(pidfd as Fd);
+}
+
+function listProcesses(): number[] {
+  return listNames("/proc").filter((name) => /^[0-9]+$/.test(name)).map(Number);
+}
+
+function listNames(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    // somebody else's process, or one that has just ended
+    return [];
+  }
+}
+
+function readDescriptor(pid: number, fd: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/fd/${fd}`);
+  } catch {
+    return undefined;
+  }
+}
+
+function readChildren(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").trim().split(" ").filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
