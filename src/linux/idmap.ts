@@ -155,3 +155,31 @@ function rangesName(ranges: readonly IdRange[]): string {
 export function isSingle(map: IdMap): boolean {
   return map.uid.length === 1 && map.uid[0]!.count === 1;
 }
+
+/**
+ * The map whose `mapName` this is; of `single`, one that maps the caller alone.
+ * @returns undefined when it is none.
+ */
+export function parseMapName(name: string): IdMap | undefined {
+  if (name === "single") {
+    return {
+      uid: [{ inside: 0, outside: process.getuid!(), count: 1 }],
+      gid: [{ inside: 0, outside: process.getgid!(), count: 1 }],
+    };
+  }
+  const [uidText = "", gidText = uidText, ...rest] = name.split("__");
+  const uid = parseRanges(uidText);
+  const gid = parseRanges(gidText);
+  return uid === undefined || gid === undefined || rest.length > 0 ? undefined : { uid, gid };
+}
+
+function parseRanges(text: string): IdRange[] | undefined {
+  const ranges: IdRange[] = [];
+  for (const part of text.split("_")) {
+    const match = /^([0-9]{1,10})-([0-9]{1,10})-([0-9]{1,10})$/.exec(part);
+    if (match === null) return undefined;
+    const [inside = 0, outside = 0, count = 0] = match.slice(1).map(Number);
+    ranges.push({ inside, outside, count });
+  }
+  return ranges;
+}

@@ -10,7 +10,7 @@ import { closeSync, openSync, readdirSync } from "node:fs";
 import { readExec } from "#docker/exec_request.ts";
 import { listProcesses } from "#engine/inside/container_processes.ts";
 import { type ExecEnd, execInContainer } from "#engine/inside/exec.ts";
-import { findQuickly } from "#engine/inside/exec_target.ts";
+import { findQuickly } from "#engine/record/exec_target.ts";
 import type { ContainerState } from "#engine/record/state.ts";
 import type { Fd } from "#linux/call.ts";
 import { OsError } from "#linux/errno.ts";

@@ -17,7 +17,8 @@ import {
 import { pruneContainers, type PrunedContainers } from "#engine/life/prune_containers.ts";
 import { removeContainer } from "#engine/life/remove_container.ts";
 import { renameContainer } from "#engine/life/rename_container.ts";
-import { shownExitCode, waitForEnd } from "#engine/life/signal_container.ts";
+import { shownExitCode } from "#engine/record/containers.ts";
+import { waitForEnd } from "#engine/life/signal_container.ts";
 import { wakeKeeper } from "#engine/keeper/keeper_lock.ts";
 import { restartPolicyOf } from "#engine/keeper/restart_policy.ts";
 import { noteStop } from "#engine/record/stop_marks.ts";

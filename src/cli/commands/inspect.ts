@@ -1,7 +1,7 @@
 import { lookForContainer, readStatus } from "#engine/record/containers.ts";
 import { describeContainer } from "#engine/describe/describe_container.ts";
 import { describeImage } from "#engine/describe/describe_image.ts";
-import { measureContainers } from "#engine/files/measure_container.ts";
+import { measureContainers } from "#engine/store/measure_container.ts";
 import { whereabouts } from "#engine/record/whereabouts.ts";
 import { findImage, getImage } from "#image/find.ts";
 import { imageSizeBytes } from "#image/list.ts";

@@ -1,7 +1,7 @@
 import { parseDetachKeys } from "#docker/detach_keys.ts";
 import { readRun } from "#docker/read_run.ts";
 import { DEFAULT_DETACH_KEYS } from "#docker/run_request.ts";
-import { attachContainer } from "#engine/streams/attach_container.ts";
+import { attachContainer } from "#engine/life/attach_container.ts";
 import { findContainer } from "#engine/record/containers.ts";
 import { createContainer } from "#engine/life/create_container.ts";
 import { openEngine } from "#engine/engine.ts";
@@ -10,7 +10,7 @@ import { readKeptRequest } from "#engine/life/kept_container.ts";
 import { restartContainer } from "#engine/life/restart_container.ts";
 import { callersTerminalSize } from "#engine/life/run_kept.ts";
 import { startAgain } from "#engine/life/start_again.ts";
-import { leaveContainer, stayWithContainer } from "#engine/streams/stay_with_container.ts";
+import { leaveContainer, stayWithContainer } from "#engine/life/stay_with_container.ts";
 import type { Fd } from "#linux/call.ts";
 import { isTerminal } from "#linux/terminal.ts";
 import { DugoutError } from "#oci/error.ts";

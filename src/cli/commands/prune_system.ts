@@ -4,7 +4,7 @@ import {
   PRUNE_CONTAINER_FILTERS,
 } from "#engine/describe/filter_containers.ts";
 import { pruneContainers } from "#engine/life/prune_containers.ts";
-import { pruneVolumes } from "#engine/life/remove_volumes.ts";
+import { pruneVolumes } from "#engine/volumes/remove_volumes.ts";
 import { sweepContainers } from "#engine/life/sweep.ts";
 import { parseImageFilters, PRUNE_FILTERS } from "#image/filter.ts";
 import { escapeText } from "#oci/text.ts";

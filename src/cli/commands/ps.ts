@@ -8,8 +8,8 @@ import {
 } from "#engine/describe/filter_containers.ts";
 import { healthOf } from "#engine/health/describe_health.ts";
 import type { HealthWord } from "#engine/health/judge.ts";
-import { type ContainerSize, measureContainers } from "#engine/files/measure_container.ts";
-import { shownExitCode } from "#engine/life/signal_container.ts";
+import { type ContainerSize, measureContainers } from "#engine/store/measure_container.ts";
+import { shownExitCode } from "#engine/record/containers.ts";
 import { openContainerListing, warn } from "../context.ts";
 import { formatRows, type ListShape, type Row } from "../format/rows.ts";
 import { formatGoTime } from "../format/time.ts";

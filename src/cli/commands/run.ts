@@ -3,7 +3,7 @@ import { readRun, type RunContext, type RunRead } from "#docker/read_run.ts";
 import { openEngine } from "#engine/engine.ts";
 import { notifyReady, parseNotifyMode, passNotifySocket } from "#engine/life/notify_systemd.ts";
 import { keepsOutput } from "#engine/record/keeps_output.ts";
-import type { StayEnd } from "#engine/streams/stay_with_container.ts";
+import type { StayEnd } from "#engine/life/stay_with_container.ts";
 import { explainRun, runContainer, type RunInput } from "#engine/life/run.ts";
 import type { Fd } from "#linux/call.ts";
 import { warn } from "../context.ts";

@@ -1,7 +1,7 @@
 import { refuseVolumeOptions } from "#docker/volume_options.ts";
 import { noteEvent, volumeEvent } from "#engine/events/events.ts";
 import { hasLabel } from "#engine/describe/filter_containers.ts";
-import { pruneVolumes, removeVolume, unknownVolume, volumeUsers } from "#engine/life/remove_volumes.ts";
+import { pruneVolumes, removeVolume, unknownVolume, volumeUsers } from "#engine/volumes/remove_volumes.ts";
 import { DugoutError } from "#oci/error.ts";
 import { escapeText, quote } from "#oci/text.ts";
 import { isVolumeName, listVolumes, makeVolume, openVolumes, readVolume, type Volume } from "#storage/volumes.ts";

@@ -17,7 +17,7 @@ import type { ContainerDirectory } from "../record/container_directory.ts";
 import type { Engine } from "../engine.ts";
 import type { Prepared, RootSource } from "../prepare/prepare.ts";
 import { healthConfig } from "../health/health_config.ts";
-import { needsOpening } from "../prepare/volume_mounts.ts";
+import { needsOpening } from "../volumes/volume_mounts.ts";
 import { ANSWER_BUFFER, factSteps } from "./facts.ts";
 import type { Ground } from "./ground.ts";
 import { findHoles, makeTokens, MOST_NAME_BYTES } from "./holes.ts";

@@ -219,7 +219,7 @@ async function discard(plan: RememberedPlan, { id, name }: OwnValues, options: E
   const directory = directories.containerDirectory(plan.dataRoot, plan.runRoot, id as ContainerId);
   const gone = directories.gonePath(directory);
   const result = directories.removeContainerDirectory(directory, gone);
-  if (result === "left") await (await import("../life/remove.ts")).removeGone(await openEngine(options), gone);
+  if (result === "left") await (await import("../own_trees.ts")).removeWithAllIds(await openEngine(options), gone);
   directories.releaseName(plan.dataRoot, name, id);
   return result !== "was gone";
 }

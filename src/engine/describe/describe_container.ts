@@ -21,7 +21,7 @@ import { mergeHealthcheck } from "../health/health_config.ts";
 import type { Container, ContainerStatus } from "../record/containers.ts";
 import { describeHostConfig } from "./describe_host_config.ts";
 import type { Engine } from "../engine.ts";
-import { shownExitCode } from "../life/signal_container.ts";
+import { shownExitCode } from "../record/containers.ts";
 
 /** Docker's word for what has become of a container; `unknown` of one on another machine. */
 export function stateWord(status: ContainerStatus): string {

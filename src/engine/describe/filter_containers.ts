@@ -14,7 +14,7 @@ import type { Engine } from "../engine.ts";
 import { healthOf } from "../health/describe_health.ts";
 import { restartPolicyOf } from "../keeper/restart_policy.ts";
 import { compileNamePattern } from "./name_pattern.ts";
-import { shownExitCode } from "../life/signal_container.ts";
+import { shownExitCode } from "../record/containers.ts";
 import { wasStopped } from "../record/stop_marks.ts";
 
 /** Keys that `ps` takes, and those that `container prune` takes (Docker CLI reference). */

@@ -21,7 +21,7 @@ import type { ContainerRecord } from "../record/container_record.ts";
 import { readStatus } from "../record/containers.ts";
 import type { Engine } from "../engine.ts";
 import { forgetVolatile, openKeptRoot } from "../prepare/kept_root.ts";
-import { parseMapName } from "../store/layer_shelf.ts";
+import { parseMapName } from "#linux/idmap.ts";
 import { withContainerLock } from "../record/lock_container.ts";
 import type { ContainerState } from "../record/state.ts";
 import { whereabouts } from "../record/whereabouts.ts";

@@ -9,7 +9,7 @@ import { close, makePipe } from "#linux/file.ts";
 import { SIGNALS } from "#linux/signals.ts";
 import type { Engine } from "../engine.ts";
 import { execInContainer } from "../inside/exec.ts";
-import { notRunning } from "../inside/exec_target.ts";
+import { notRunning } from "../record/exec_target.ts";
 import type { HealthConfig } from "./health_config.ts";
 import type { ProbeResult } from "./judge.ts";
 

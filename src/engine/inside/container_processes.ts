@@ -5,7 +5,7 @@
  * @module
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { openProcess } from "./exec_target.ts";
+import { openProcess } from "../record/exec_target.ts";
 import type { ContainerState } from "../record/state.ts";
 
 /** A process: what /proc/PID/stat says of it (proc(5)). */

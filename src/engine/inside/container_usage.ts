@@ -5,7 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import { listProcesses, type ProcessStat, TICKS_A_SECOND } from "./container_processes.ts";
-import { differingNamespaces, openProcess } from "./exec_target.ts";
+import { differingNamespaces, openProcess } from "../record/exec_target.ts";
 import type { ContainerState } from "../record/state.ts";
 
 /** A look at a container. Bytes; undefined where this machine does not tell. */

@@ -31,7 +31,7 @@ import {
   notRunning,
   openTarget,
   readAccountFile,
-} from "./exec_target.ts";
+} from "../record/exec_target.ts";
 import { followForeground, type HeldSignals } from "../streams/foreground.ts";
 import { showTerminal, typeInto } from "../streams/relay_terminal.ts";
 import { readSpecFile, type SpecFile } from "../prepare/spec_file.ts";

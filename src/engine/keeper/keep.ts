@@ -18,7 +18,7 @@ import { type HealthConfig, healthConfigOf } from "../health/health_config.ts";
 import { readHealth } from "../health/health_file.ts";
 import { nextProbeMs } from "../health/judge.ts";
 import { startAgain } from "../life/start_again.ts";
-import { leaveContainer } from "../streams/stay_with_container.ts";
+import { leaveContainer } from "../life/stay_with_container.ts";
 import { readBootId } from "#linux/proc.ts";
 import { type ContainerState } from "../record/state.ts";
 import { keeperDirectory, lockKeeper } from "./keeper_lock.ts";

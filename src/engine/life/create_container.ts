@@ -11,7 +11,7 @@ import {
   startNotices,
   unmakeContainer,
 } from "./make_container.ts";
-import type { OpenedMount } from "../prepare/volume_mounts.ts";
+import type { OpenedMount } from "../volumes/volume_mounts.ts";
 import { labelsOf } from "../record/container_record.ts";
 
 /** A container that was made and does not run yet. */

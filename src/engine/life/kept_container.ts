@@ -13,7 +13,7 @@ import type { ContainerRecord, RecordedMount } from "../record/container_record.
 import type { Engine } from "../engine.ts";
 import { openKeptRoot } from "../prepare/kept_root.ts";
 import type { Plan } from "./make_container.ts";
-import { needsOpening, type OpenedMount, plainMounts } from "../prepare/volume_mounts.ts";
+import { needsOpening, type OpenedMount, plainMounts } from "../volumes/volume_mounts.ts";
 
 /** A container that can be started. */
 export interface KeptContainer extends KeptRequest {

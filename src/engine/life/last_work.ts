@@ -16,7 +16,7 @@ import { readRecord } from "../record/container_record.ts";
 import { containerEvent, dieEvent, type EventPlace, noteEvents, volumeEvent } from "../events/events.ts";
 import { forgetLock, withContainerLock } from "../record/lock_container.ts";
 import { ownVolumes } from "./remove.ts";
-import { volumeUsers } from "./remove_volumes.ts";
+import { volumeUsers } from "../volumes/remove_volumes.ts";
 
 /** The first argument of the program that does it; the work comes on stdin. */
 export const LAST_WORK_ARGUMENT = "__last-work";

@@ -32,7 +32,7 @@ import { isNoexec } from "../paths.ts";
 import { checkNetwork, type RootSource } from "../prepare/prepare.ts";
 import { discardContainer, forgetContainer, ownVolumes } from "./remove.ts";
 import { openRoot } from "../prepare/root.ts";
-import { needsOpening, plainMounts } from "../prepare/volume_mounts.ts";
+import { needsOpening, plainMounts } from "../volumes/volume_mounts.ts";
 
 /** What a container is made of. */
 export interface MakeInput {

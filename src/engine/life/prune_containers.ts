@@ -5,7 +5,7 @@
  */
 import { type Container, listContainers } from "../record/containers.ts";
 import type { Engine } from "../engine.ts";
-import { measureContainers } from "../files/measure_container.ts";
+import { measureContainers } from "../store/measure_container.ts";
 import { removeContainer } from "./remove_container.ts";
 
 /** What a prune did. */

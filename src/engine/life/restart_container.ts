@@ -5,7 +5,7 @@ import type { Engine } from "../engine.ts";
 import { containerEvent, noteEvent } from "../events/events.ts";
 import { keepMark } from "./last_work.ts";
 import { startAgain } from "./start_again.ts";
-import { leaveContainer } from "../streams/stay_with_container.ts";
+import { leaveContainer } from "./stay_with_container.ts";
 import { stopContainer, type StopOptions } from "./stop_container.ts";
 
 /**

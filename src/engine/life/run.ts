@@ -26,7 +26,7 @@ import { isRememberable, rememberPlan } from "../again/remember.ts";
 import { discardContainer, forgetContainer } from "./remove.ts";
 import { readBootId, readStartTime } from "#linux/proc.ts";
 import { writeState } from "../record/state.ts";
-import { needsOpening, type OpenedMount, plainMounts } from "../prepare/volume_mounts.ts";
+import { needsOpening, type OpenedMount, plainMounts } from "../volumes/volume_mounts.ts";
 import { openPidfile, type Pidfile } from "../record/pidfile.ts";
 import { healthConfig } from "../health/health_config.ts";
 import { keepsOutput } from "../record/keeps_output.ts";

@@ -16,7 +16,7 @@ import { openPidfile } from "../record/pidfile.ts";
 import { earlyMap } from "../prepare/prepare.ts";
 import type { RunInput } from "./run.ts";
 import { startKept } from "./start_container.ts";
-import { leaveContainer, type StayEnd, stayWithContainer } from "../streams/stay_with_container.ts";
+import { leaveContainer, type StayEnd, stayWithContainer } from "./stay_with_container.ts";
 
 /** What became of a run. */
 export type KeptRunEnd = StayEnd | { readonly kind: "left" };

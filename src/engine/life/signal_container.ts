@@ -10,7 +10,7 @@ import { errnoName, OsError } from "#linux/errno.ts";
 import { ESRCH } from "#linux/errno_values.ts";
 import { close } from "#linux/file.ts";
 import type { ContainerRecord } from "../record/container_record.ts";
-import { type Container, type ContainerStatus, readStatus } from "../record/containers.ts";
+import { type ContainerStatus, readStatus } from "../record/containers.ts";
 import type { Engine } from "../engine.ts";
 import { readStartTime } from "#linux/proc.ts";
 import { type ContainerState } from "../record/state.ts";
@@ -94,9 +94,4 @@ function lookAgain(
 ): ContainerStatus | undefined {
   const status = readStatus(engine, record, here);
   return existsSync(join(engine.dataRoot, "containers", record.id, "config.json")) ? status : undefined;
-}
-
-/** The exit code that a container is said to have: 255 where nobody knows, as docker has it after a crash. */
-export function shownExitCode({ status }: Pick<Container, "status">): number {
-  return status.kind === "exited" ? status.end.exitCode ?? 255 : 0;
 }

@@ -50,7 +50,7 @@ import { prepareContainer, type Prepared } from "../prepare/prepare.ts";
 import { readBootId, readStartTime } from "#linux/proc.ts";
 import { writeState } from "../record/state.ts";
 import { forgetStop } from "../record/stop_marks.ts";
-import type { OpenedMount } from "../prepare/volume_mounts.ts";
+import type { OpenedMount } from "../volumes/volume_mounts.ts";
 import { whereabouts } from "../record/whereabouts.ts";
 
 /** How a container is started. */

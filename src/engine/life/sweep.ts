@@ -13,7 +13,7 @@ import { listContainers } from "../record/containers.ts";
 import type { Engine } from "../engine.ts";
 import { reviveKeeper } from "../keeper/revive_keeper.ts";
 import { removeContainer } from "./remove_container.ts";
-import { removeOwnTree } from "./remove_volumes.ts";
+import { removeOwnTree } from "../own_trees.ts";
 import { readStartTime } from "#linux/proc.ts";
 import { isOwnerAlive, seenFrom, type Whereabouts, whereabouts } from "../record/whereabouts.ts";
 

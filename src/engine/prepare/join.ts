@@ -5,7 +5,7 @@ import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
 import type { RunRequest } from "#docker/run_request.ts";
 import type { Engine } from "../engine.ts";
-import { openProcess } from "../inside/exec_target.ts";
+import { openProcess } from "../record/exec_target.ts";
 import { readSpecFile } from "./spec_file.ts";
 import { findRunning } from "../record/state.ts";
 

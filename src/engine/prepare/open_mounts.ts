@@ -19,11 +19,11 @@ import { type RecordedMount, recordMounts } from "../record/container_record.ts"
 import type { Engine } from "../engine.ts";
 import { type EngineEvent, noteEvents, volumeEvent } from "../events/events.ts";
 import { checkHasLayers, ensureLayers, openLayerStore } from "./layers.ts";
-import { removeVolumes } from "../life/remove_volumes.ts";
+import { removeVolumes } from "../volumes/remove_volumes.ts";
 import { getImage } from "./root.ts";
 import type { RootSource } from "./prepare.ts";
-import type { OpenedImage, OpenedMount, OpenedVolume } from "./volume_mounts.ts";
-import { volumesFrom } from "./volumes_from.ts";
+import type { OpenedImage, OpenedMount, OpenedVolume } from "../volumes/volume_mounts.ts";
+import { volumesFrom } from "../volumes/volumes_from.ts";
 import { runInWorker } from "../worker.ts";
 
 /** What the mounts of a run depend on. */

@@ -31,7 +31,7 @@ import { hostsText, resolvText } from "./etc_files.ts";
 import { joinNamespaces } from "./join.ts";
 import { containerCapabilities, makeSpec } from "./spec.ts";
 import { encodeSpecFile, makeSpecFile, SPEC_FILE } from "./spec_file.ts";
-import { type OpenedMount, volumeMounts } from "./volume_mounts.ts";
+import { type OpenedMount, volumeMounts } from "../volumes/volume_mounts.ts";
 
 /** What a container's root file system is made of: layers that are on this machine's disk, or a directory. */
 export interface RootSource {

@@ -137,3 +137,8 @@ export function lookForContainer(engine: Engine, text: string): FoundContainer |
   const id = matching[0];
   return id === undefined ? undefined : { id, record: records.find((record) => record.id === id) };
 }
+
+/** The exit code that a container is said to have: 255 where nobody knows, as docker has it after a crash. */
+export function shownExitCode({ status }: Pick<Container, "status">): number {
+  return status.kind === "exited" ? status.end.exitCode ?? 255 : 0;
+}

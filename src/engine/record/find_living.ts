@@ -9,7 +9,7 @@ import { basename } from "node:path";
 import { mapText } from "#linux/idmap.ts";
 import { STATE_FD } from "#runtime/setup.ts";
 import type { ContainerRecord } from "./container_record.ts";
-import { parseMapName } from "../store/layer_shelf.ts";
+import { parseMapName } from "#linux/idmap.ts";
 import { readStartTime } from "#linux/proc.ts";
 import { type ContainerState } from "./state.ts";
 

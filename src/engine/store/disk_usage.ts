@@ -10,8 +10,9 @@ import { listVolumes, openVolumes, type Volume } from "#storage/volumes.ts";
 import { type Container, listContainers } from "../record/containers.ts";
 import type { Engine } from "../engine.ts";
 import { shelfBytes } from "./layer_shelf.ts";
-import { type ContainerSize, measureContainers } from "../files/measure_container.ts";
-import { measureOwnTrees, volumeUsers } from "../life/remove_volumes.ts";
+import { type ContainerSize, measureContainers } from "./measure_container.ts";
+import { measureOwnTrees } from "../own_trees.ts";
+import { volumeUsers } from "../volumes/remove_volumes.ts";
 
 /** An image, and what of the disk is its own. */
 export interface ImageUsage {

@@ -7,7 +7,7 @@ import { renameSync } from "node:fs";
 import { join } from "node:path";
 import type { LayerShelf } from "#image/collect.ts";
 import type { ImageUser } from "#image/remove.ts";
-import type { IdMap, IdRange } from "#linux/idmap.ts";
+import { type IdMap, parseMapName } from "#linux/idmap.ts";
 import { type Digest, isDigest } from "#oci/digest.ts";
 import { listDirectory } from "#storage/content.ts";
 import { hasLayer, layerPaths, listLayers, readLayerRecord, temporaryPath } from "#storage/layers.ts";
@@ -96,32 +96,4 @@ export function listMaps(folder: string): { map: IdMap; path: string }[] {
     const map = parseMapName(name);
     return map === undefined ? [] : [{ map, path: join(folder, name) }];
   });
-}
-
-/**
- * The map whose `mapName` this is; of `single`, one that maps the caller alone.
- * @returns undefined when it is none.
- */
-export function parseMapName(name: string): IdMap | undefined {
-  if (name === "single") {
-    return {
-      uid: [{ inside: 0, outside: process.getuid!(), count: 1 }],
-      gid: [{ inside: 0, outside: process.getgid!(), count: 1 }],
-    };
-  }
-  const [uidText = "", gidText = uidText, ...rest] = name.split("__");
-  const uid = parseRanges(uidText);
-  const gid = parseRanges(gidText);
-  return uid === undefined || gid === undefined || rest.length > 0 ? undefined : { uid, gid };
-}
-
-function parseRanges(text: string): IdRange[] | undefined {
-  const ranges: IdRange[] = [];
-  for (const part of text.split("_")) {
-    const match = /^([0-9]{1,10})-([0-9]{1,10})-([0-9]{1,10})$/.exec(part);
-    if (match === null) return undefined;
-    const [inside = 0, outside = 0, count = 0] = match.slice(1).map(Number);
-    ranges.push({ inside, outside, count });
-  }
-  return ranges;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { mapName } from "#linux/idmap.ts";
-import { parseMapName } from "./layer_shelf.ts";
+import { parseMapName } from "#linux/idmap.ts";
 
 test("the name of a map tells the map", () => {
   const ranges = [{ inside: 0, outside: 1000, count: 1 }, { inside: 1, outside: 100000, count: 65536 }];

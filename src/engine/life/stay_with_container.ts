@@ -13,14 +13,14 @@ import type { ContainerDirectory } from "../record/container_directory.ts";
 import { readRecord } from "../record/container_record.ts";
 import { readStatus } from "../record/containers.ts";
 import type { Engine } from "../engine.ts";
-import { SWEEP_AFTER_MS, sweepQuietly } from "./follow_run.ts";
+import { SWEEP_AFTER_MS, sweepQuietly } from "../streams/follow_run.ts";
 import { readWaitStatus } from "../record/wait_status.ts";
-import { followForeground, type HeldSignals } from "./foreground.ts";
+import { followForeground, type HeldSignals } from "../streams/foreground.ts";
 import { closeLogFiles } from "../log/log_files.ts";
-import { removeLeftOver } from "../life/remove_container.ts";
-import { typeInto } from "./relay_terminal.ts";
-import { type ShownStreams, showOutput } from "./show_output.ts";
-import type { StartedKept } from "../life/start_container.ts";
+import { removeLeftOver } from "./remove_container.ts";
+import { typeInto } from "../streams/relay_terminal.ts";
+import { type ShownStreams, showOutput } from "../streams/show_output.ts";
+import type { StartedKept } from "./start_container.ts";
 import { whereabouts } from "../record/whereabouts.ts";
 
 /** How a caller stays with a container. */

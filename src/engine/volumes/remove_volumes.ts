@@ -6,8 +6,6 @@
 import { join } from "node:path";
 import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
-import { errorCode } from "#storage/private_dir.ts";
-import { removePath } from "#storage/remove_tree.ts";
 import {
   detachVolume,
   findVolumeRemains,
@@ -19,19 +17,7 @@ import {
 import { listRecords } from "../record/container_record.ts";
 import type { Engine } from "../engine.ts";
 import { noteEvent, volumeEvent } from "../events/events.ts";
-import { allIdsMap } from "./remove.ts";
-import { runInWorker } from "../worker.ts";
-
-/** Removes what a plain user can, and the rest by a worker in a namespace that has all of the user's ids. */
-export async function removeOwnTree(engine: Engine, path: string): Promise<void> {
-  try {
-    removePath(path);
-  } catch (error) {
-    const code = errorCode(error);
-    if (code !== "EACCES" && code !== "EPERM") throw error;
-    await runInWorker(allIdsMap(engine), { kind: "removeTree", path });
-  }
-}
+import { measureOwnTrees, removeOwnTree } from "../own_trees.ts";
 
 /** The containers, by id, that use each volume. */
 export function volumeUsers(engine: Pick<Engine, "dataRoot">): Map<string, string[]> {
@@ -103,10 +89,4 @@ export async function pruneVolumes(
   for (const { name, path } of gone) await removeDetached(engine, name, path);
   for (const path of findVolumeRemains(volumes)) await removeOwnTree(engine, path);
   return { names: detached.map(({ name }) => name), freedBytes: sizesBytes.reduce((sum, bytes) => sum + bytes, 0) };
-}
-
-/** The bytes that the files of trees take on disk, with the rights of the user's namespace; 0 of those that are gone. */
-export async function measureOwnTrees(engine: Engine, paths: readonly string[]): Promise<number[]> {
-  if (paths.length === 0) return [];
-  return (await runInWorker(allIdsMap(engine), { kind: "measureTrees", paths: [...paths] })).sizesBytes;
 }

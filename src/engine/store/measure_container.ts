@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { type Digest, isDigest } from "#oci/digest.ts";
 import type { ContainerRecord } from "../record/container_record.ts";
 import type { Engine } from "../engine.ts";
-import { unpackedBytes } from "../store/layer_shelf.ts";
-import { measureOwnTrees } from "../life/remove_volumes.ts";
+import { unpackedBytes } from "./layer_shelf.ts";
+import { measureOwnTrees } from "../own_trees.ts";
 
 /** What a container's own files take, and those with the image's below them. */
 export interface ContainerSize {

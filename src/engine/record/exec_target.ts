@@ -27,10 +27,10 @@ import { openResolved } from "#linux/tree.ts";
 import { DugoutError } from "#oci/error.ts";
 import type { NamespaceType } from "#oci/runtime_spec.ts";
 import { MAX_ACCOUNT_FILE_BYTES } from "#runtime/users.ts";
-import { readName } from "../record/container_directory.ts";
+import { readName } from "./container_directory.ts";
 import type { EventPlace } from "../events/events.ts";
 import { readStartTime } from "#linux/proc.ts";
-import { type ContainerState, readState } from "../record/state.ts";
+import { type ContainerState, readState } from "./state.ts";
 
 /**
  * A running container by its name, its id, or the beginning of one; undefined where it takes a look at the records to tell, or to
