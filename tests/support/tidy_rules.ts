@@ -18,18 +18,34 @@ export const ARROWS: Record<string, readonly string[]> = {
   "storage": ["oci", "tar", "tape", "linux", "ffi"],
   "runtime": ["storage", "oci", "tar", "tape", "linux", "ffi"],
   "image": ["runtime", "storage", "oci", "tar", "tape", "linux", "ffi"],
-  "network": ["image", "runtime", "storage", "oci", "tar", "tape", "linux", "ffi"],
+  // a process of its own, which shares nothing but what it is told
+  "netstack": ["linux", "ffi"],
+  "network": ["netstack", "image", "runtime", "storage", "oci", "tar", "tape", "linux", "ffi"],
   // schemas and a grammar: data, which the engine takes as its requests
   "docker": ["oci", "linux"],
   // units from files: text to text
   "quadlet": ["docker", "oci"],
-  "engine": ["docker", "network", "image", "runtime", "storage", "oci", "tar", "tape", "linux", "ffi"],
-  "mod.ts": ["docker", "engine", "network", "image", "runtime", "storage", "oci", "tar", "tape", "linux", "ffi"],
+  "engine": ["docker", "network", "netstack", "image", "runtime", "storage", "oci", "tar", "tape", "linux", "ffi"],
+  "mod.ts": [
+    "docker",
+    "engine",
+    "network",
+    "netstack",
+    "image",
+    "runtime",
+    "storage",
+    "oci",
+    "tar",
+    "tape",
+    "linux",
+    "ffi",
+  ],
   "cli": [
     "quadlet",
     "docker",
     "engine",
     "network",
+    "netstack",
     "image",
     "runtime",
     "storage",
@@ -43,7 +59,7 @@ export const ARROWS: Record<string, readonly string[]> = {
 
 /** Which packages a room may import; what is not named here may be imported by none. */
 const PACKAGES: Record<string, readonly string[]> = {
-  "valibot": ["oci", "storage", "image", "network", "runtime", "docker", "engine", "cli"],
+  "valibot": ["oci", "storage", "image", "netstack", "network", "runtime", "docker", "engine", "cli"],
   "smol-toml": ["image", "engine"],
   "commander": ["cli"],
   "bun:ffi": ["ffi"],
