@@ -5,7 +5,7 @@
  * @module
  */
 import { type IpHeader, readAddress6, writeAddress } from "./ip.ts";
-import type { IpAddress } from "../ip_address.ts";
+import { type IpAddress, isIpv4 } from "../ip_address.ts";
 import type { Fault } from "./fault.ts";
 
 export const IPV6 = {
@@ -50,6 +50,8 @@ export function readIpv6(view: DataView, at: number, frameEnd: number, into: IpH
   into.trafficClass = (view.getUint16(at) >>> 4) & 0xff;
   readAddress6(view, at + IPV6.source, into.source);
   readAddress6(view, at + IPV6.destination, into.destination);
+  // an IPv4 address in disguise is in no packet (RFC 4291 §2.5.5.2), and is one of IPv4 in our form
+  if (isIpv4(into.source) || isIpv4(into.destination)) return "malformed";
   into.isFragment = false;
   into.moreFragments = false;
   into.fragmentOffset = 0;
