@@ -45,8 +45,72 @@ asBoth("--ignore passes over what is not there", async (box) => {
   assert.deepEqual(await lines(box, "stop", "--ignore", "nobody"), []);
   await box.succeed(["rmi", "--ignore", "nothing"]);
   for (const command of ["rm", "stop", "rmi"]) assert.equal((await box.dugout([command, "nobody"])).code, 1, command);
-  for (const kind of ["container", "image", "volume"]) {
-    assert.equal((await box.dugout([kind, "exists", "nobody"])).code, 1, kind);
+});
+
+asBoth("exists says by its exit code whether there is a container, an image or a volume", async (box) => {
+  await box.succeed(["create", "-q", "--name", "some", IMAGE]);
+  await box.succeed(["volume", "create", "some"]);
+  for (const [kind, name] of [["container", "some"], ["image", IMAGE], ["volume", "some"]] as const) {
+    const { stdout, stderr } = await box.succeed([kind, "exists", name]);
+    assert.equal(stdout + stderr, "", kind);
+    const none = await box.dugout([kind, "exists", "nobody"]);
+    assert.deepEqual([none.code, none.stdout, none.stderr], [1, "", ""], kind);
+    assert.equal((await box.dugout([kind, "exists"])).code, 1, kind);
+  }
+  const [id = ""] = await lines(box, "ps", "-lq", "--no-trunc");
+  writeFileSync(join(box.store, "containers", id, "config.json"), "{");
+  assert.equal((await box.dugout(["container", "exists", id])).code, 1);
+  assert.equal((await box.dugout(["container", "exists", "--external", id])).code, 0);
+}, { skip });
+
+asBoth("--latest stands for the last container that was made", async (box) => {
+  await detach(box, "first");
+  const words = [
+    "run",
+    "-q",
+    "-d",
+    "--network",
+    "none",
+    "--name",
+    "last",
+    IMAGE,
+    "sh",
+    "-c",
+    "echo out; exec sleep 1000",
+  ];
+  const id = (await box.succeed(words)).stdout.trim();
+  assert.deepEqual(await lines(box, "exec", "-l", "hostname"), [id.slice(0, 12)]);
+  assert.deepEqual(await lines(box, "logs", "--latest"), ["out"]);
+  assert.match((await box.succeed(["top", "-l"])).stdout, /sleep 1000/);
+  assert.match((await box.succeed(["stats", "-l", "--no-stream", "--format", "{{.Name}}"])).stdout, /^last$/m);
+  assert.deepEqual(await lines(box, "container", "inspect", "-l", "-f", "{{.Name}}"), ["/last"]);
+  assert.deepEqual(await lines(box, "diff", "--latest"), []);
+  assert.deepEqual(await lines(box, "port", "--latest"), []);
+  assert.deepEqual(await lines(box, "stop", "-l", "-t", "0"), [id]);
+  assert.deepEqual(await lines(box, "wait", "-l"), ["137"]);
+  await box.succeed(["rm", "-af"]);
+  assert.match((await box.dugout(["logs", "-l"])).stderr, /no last container/);
+}, { skip });
+
+asBoth("rm -f of what is not there says so, and succeeds", async (box) => {
+  const { stdout, stderr } = await box.succeed(["rm", "-f", "nobody"]);
+  assert.deepEqual([stdout, stderr], ["", "dugout: No such container: nobody\n"]);
+  assert.equal((await box.dugout(["rm", "-f", "--ignore", "nobody"])).stderr, "");
+});
+
+asBoth("flags that nobody can have here are refused in one line, with 125", async (box) => {
+  const refused: readonly (readonly string[])[] = [
+    ["volume", "create", "--scope", "single"],
+    ["volume", "create", "--type", "block"],
+    ["volume", "ls", "--cluster"],
+    ["volume", "update", "some"],
+    ["start", "--checkpoint", "one", "some"],
+    ["rm", "--link", "some"],
+  ];
+  for (const words of refused) {
+    const { code, stderr } = await box.dugout(words);
+    assert.equal(code, 125, words.join(" "));
+    assert.match(stderr, /cannot be used|is not possible/, words.join(" "));
   }
 });
 

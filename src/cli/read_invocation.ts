@@ -1,6 +1,6 @@
 import type { CommandDeclaration } from "./declare/types.ts";
 import type { GlobalOptions, Invocation } from "./invocation.ts";
-import { scanOptions } from "./scan.ts";
+import { type Options, scanOptions } from "./scan.ts";
 import { usageError } from "./usage_error.ts";
 
 /**
@@ -21,8 +21,8 @@ export function readInvocation(
     program,
   });
   if (wantsHelp) return "help";
-  const { least: usual, most, orFlags = [] } = command.arguments;
-  const least = orFlags.some((name) => options.has(name)) ? 0 : usual;
+  refuseOptions(command.options, options);
+  const { least, most } = countArguments(command, options);
   if (operands.length < least || (most !== undefined && operands.length > most)) {
     throw usageError(
       `'${program}' ${describeCount(least, most)}`,
@@ -31,6 +31,27 @@ export function readInvocation(
     );
   }
   return { command, calledAs, options, words: argv, args: operands, global };
+}
+
+/** @throws {DugoutError} USAGE, for the first flag that cannot be had. */
+function refuseOptions(declared: CommandDeclaration["options"], given: Options): void {
+  for (const { flags, refused } of declared) {
+    if (refused === undefined) continue;
+    const name = flags.slice(flags.indexOf("--") + 2);
+    const value = given.get(name);
+    // a switch that is off and an empty text ask for nothing
+    if (value === undefined || value === false || value === "") continue;
+    throw usageError(`--${name} cannot be used: ${refused}`, 125, "leave it out");
+  }
+}
+
+function countArguments(
+  { arguments: { least, most, orFlags = [] }, latestIsFirst }: CommandDeclaration,
+  options: Options,
+): { least: number; most: number | undefined } {
+  if (orFlags.some((name) => options.has(name))) return { least: 0, most };
+  if (latestIsFirst !== true || options.get("latest") !== true) return { least, most };
+  return { least: Math.max(0, least - 1), most: most === undefined ? undefined : most - 1 };
 }
 
 /** Docker's words for how many arguments a command takes. */

@@ -37,8 +37,8 @@ export function parseUtsMode(text: string): UtsMode {
 export function parseIpcMode(text: string): IpcMode {
   switch (text) {
     case "":
+      return { kind: "default" };
     case "private":
-      return { kind: "private" };
     case "shareable":
     case "none":
     case "host":

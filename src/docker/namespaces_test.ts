@@ -7,7 +7,7 @@ import { parseUserns } from "./userns.ts";
 
 test("each mode is one value", () => {
   for (const parse of [parsePidMode, parseUtsMode, parseIpcMode]) {
-    assert.deepEqual(parse(""), { kind: "private" });
+    assert.deepEqual(parse(""), { kind: parse === parseIpcMode ? "default" : "private" });
     assert.deepEqual(parse("private"), { kind: "private" });
     assert.deepEqual(parse("host"), { kind: "host" });
     assert.deepEqual(parse("container:web_1"), { kind: "container", id: "web_1" });
@@ -44,7 +44,9 @@ test("user namespaces are spelled as Podman spells them", () => {
   assert.deepEqual(parseUserns("keep-id:gid=0,uid=4294967294"), { kind: "keep-id", uid: 4294967294, gid: 0 });
   assert.throws(() => parseUserns("auto"), /not supported/);
   assert.throws(() => parseUserns("auto:size=1"), /not supported/);
-  assert.throws(() => parseUserns("container:x"), /joins no user namespace/);
+  assert.deepEqual(parseUserns("container:x"), { kind: "container", id: "x" });
+  assert.throws(() => parseUserns("container:"), DugoutError);
+  assert.throws(() => parseUserns("ns:/proc/1/ns/user"), DugoutError);
   const bad = [
     "keep",
     "keep-id:",

@@ -264,11 +264,15 @@ export type UsernsMode =
   /** The caller's ids, as these ids inside; `undefined`: the same numbers. */
   | { kind: "keep-id"; uid: number | undefined; gid: number | undefined }
   /** The caller has no id inside. */
-  | { kind: "nomap" };
+  | { kind: "nomap" }
+  /** Those of another container: its own user namespace. */
+  | { kind: "container"; id: string };
 
 export type PidMode = { kind: "private" } | { kind: "host" } | { kind: "container"; id: string };
 export type UtsMode = { kind: "private" } | { kind: "host" } | { kind: "container"; id: string };
+/** `default` is `private` that others may join all the same, as with podman; `private` itself is not joined, as with docker. */
 export type IpcMode =
+  | { kind: "default" }
   | { kind: "private" }
   | { kind: "shareable" }
   | { kind: "none" }
@@ -356,7 +360,7 @@ export function newRunRequest(image: string | undefined): RunRequest {
     },
     userns: { kind: "default" },
     pid: { kind: "private" },
-    ipc: { kind: "private" },
+    ipc: { kind: "default" },
     uts: { kind: "private" },
     cgroupns: "private",
     ulimits: [],

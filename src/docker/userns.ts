@@ -4,6 +4,7 @@
  * @module
  */
 import { flagError } from "./flag_error.ts";
+import { parseContainerMode } from "./namespaces.ts";
 import type { UsernsMode } from "./run_request.ts";
 import { parseInteger, splitOnce } from "./text_rules.ts";
 
@@ -33,10 +34,9 @@ export function parseUserns(text: string): UsernsMode {
       "The default maps the whole subordinate range",
     );
   }
-  if (kind === "container" || kind === "ns") {
-    throw flagError(FLAG, text, "a container joins no user namespace but that of all containers");
-  }
-  throw flagError(FLAG, text, "it is host, keep-id, keep-id:uid=N,gid=N or nomap");
+  const container = parseContainerMode(FLAG, text);
+  if (container !== undefined) return container;
+  throw flagError(FLAG, text, "it is host, keep-id, keep-id:uid=N,gid=N, nomap or container:ID");
 }
 
 function readKeepId(text: string, options: string | undefined): UsernsMode {

@@ -136,6 +136,14 @@ export function mapText(ranges: readonly IdRange[]): string {
   return ranges.map((range) => `${range.inside} ${range.outside} ${range.count}\n`).join("");
 }
 
+/** Reads the text of uid_map or gid_map, as the kernel gives it: numbers in columns. */
+export function parseMap(text: string): IdRange[] {
+  return text.split("\n").filter((line) => line.trim() !== "").map((line) => {
+    const [inside = NaN, outside = NaN, count = NaN] = line.trim().split(/ +/).map(Number);
+    return { inside, outside, count };
+  });
+}
+
 /**
  * A name for the owners that files on disk have under a map: the directory of the layers unpacked with it.
  * Maps of one id are all alike (every file is the user's): `single`.

@@ -9,10 +9,19 @@ import {
   mapWithoutOwn,
   outsideId,
   parseGetsubids,
+  parseMap,
   parseSubordinateFile,
 } from "./idmap.ts";
 
 const RANGE = [{ start: 100000, count: 65536 }];
+
+test("the kernel's columns are read back as the map that was written", () => {
+  assert.deepEqual(
+    parseMap("         0       1001          1\n         1     100000      65536\n"),
+    mapAround(1001, 0, RANGE),
+  );
+  assert.deepEqual(parseMap(""), []);
+});
 
 test("the usual map makes the user root and the subordinate ids the rest", () => {
   assert.equal(mapText(mapAround(1000, 0, RANGE)), "0 1000 1\n1 100000 65536\n");

@@ -4,7 +4,9 @@
  *
  * @module
  */
+import { AT_FDCWD, O_CLOEXEC, O_RDONLY } from "#linux/file.ts";
 import { MNT_DETACH } from "#linux/mount.ts";
+import { CLONE_NEWNS } from "#linux/namespaces.ts";
 import type { MountSpec } from "#oci/runtime_spec.ts";
 import { type Step, step } from "#tape/step.ts";
 import { bindBeneathSteps, lowerOverlaySteps } from "./beneath_steps.ts";
@@ -65,7 +67,33 @@ function sourceSteps(setup: ContainerSetup, { source, options, id }: MountSource
     recursiveAttributes: options.recursiveAttributes,
     propagation: mayRestrict ? options.propagation : undefined,
   };
+  if (setup.shmNamespace !== undefined && source === SHM) {
+    return inMountNamespaceSteps(setup.shmNamespace, bindSteps(id, source, undefined, bind));
+  }
   return options.subpath === undefined
     ? bindSteps(id, source, undefined, bind)
     : bindBeneathSteps(id, source, options.subpath, bind);
+}
+
+const SHM = "/dev/shm";
+
+/**
+ * Steps in another container's mount namespace, and back: mounts can be copied in the namespace alone that they are in. What is
+ * copied there is in none, and may be attached anywhere. The process is root's in the user namespace of both by then.
+ */
+function inMountNamespaceSteps(path: string, steps: readonly Step[]): Step[] {
+  const enter = (id: string, object: string) =>
+    step("setns", [{ result: id }, CLONE_NEWNS], "enter", object, {
+      hints: { EPERM: "it belongs to another user namespace" },
+    });
+  const own = "/proc/self/ns/mnt";
+  return [
+    step("openat", [AT_FDCWD, own, O_RDONLY | O_CLOEXEC, 0], "open own mount namespace", own, { id: "own mounts" }),
+    step("openat", [AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0], "open mount namespace", path, { id: "other mounts" }),
+    enter("other mounts", path),
+    ...steps,
+    enter("own mounts", own),
+    step("close", [{ result: "other mounts" }], "close mount namespace", path),
+    step("close", [{ result: "own mounts" }], "close own mount namespace", own),
+  ];
 }

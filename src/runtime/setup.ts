@@ -98,6 +98,8 @@ export interface ContainerSetup {
   readonly callerId: number | undefined;
   /** The file of a user namespace with that map which is there already: joined instead of a new one. */
   readonly userNamespace?: string;
+  /** The file of another container's mount namespace, whose /dev/shm the specification's bind of /dev/shm means. */
+  readonly shmNamespace?: string;
   readonly host: HostFeatures;
   readonly stdio: StdioPlan;
   /** Whether the monitor goes on with a tape of its own, which keeps the output: always with a terminal. */

@@ -15,12 +15,14 @@ import { hasSwitch, listOption, switchOption, textOption } from "../options.ts";
 import { PipeClosedError, printOut } from "../output.ts";
 import { usageError } from "../usage_error.ts";
 import { recordOf } from "./containers.ts";
+import { withLatest } from "./latest.ts";
 
 /** `dugout diff` */
-export async function runDiff({ args, global }: Invocation): Promise<number> {
+export async function runDiff({ options, args, global }: Invocation): Promise<number> {
   const engine = await openContainerContext(global);
+  const [name = ""] = withLatest(engine, { options, args });
   let text = "";
-  await diffContainer(engine, recordOf(findContainer(engine, args[0] ?? "")), ({ kind, path }) => {
+  await diffContainer(engine, recordOf(findContainer(engine, name)), ({ kind, path }) => {
     text += `${kind} ${escapeText(path, Infinity)}\n`;
     if (text.length < 65_536) return;
     printOut(text);

@@ -25,28 +25,32 @@ import { noteStop } from "#engine/record/stop_marks.ts";
 import { killContainer, stopContainer, type StopOptions } from "#engine/life/stop_container.ts";
 import { parseSignal, SIGNALS } from "#linux/signals.ts";
 import { DugoutError } from "#oci/error.ts";
-import { quote } from "#oci/text.ts";
+import { escapeText, quote } from "#oci/text.ts";
 import { askYesNo } from "../ask.ts";
 import { openContainerContext } from "../context.ts";
 import { humanSize } from "../format/units.ts";
 import type { Invocation } from "../invocation.ts";
 import { hasSwitch, listOption, textOption } from "../options.ts";
 import type { Options } from "../scan.ts";
-import { printOut } from "../output.ts";
+import { printError, printOut } from "../output.ts";
 import { reportError } from "../report.ts";
 import { usageError } from "../usage_error.ts";
+import { withLatest } from "./latest.ts";
 
 /** `dugout rm` */
 export async function runRemoveContainers(invocation: Invocation): Promise<number> {
   const { options } = invocation;
-  if (hasSwitch(options, "link")) throw usageError("--link cannot be used: there are no links", 125, "leave it out");
   const force = hasSwitch(options, "force");
   const volumes = hasSwitch(options, "volumes");
   const time = textOption(options, "time");
   if (time !== undefined && !force) throw usageError("--time is for --force", 125, "add --force");
   return await forEachName(invocation, async (engine, name) => {
     const found = force ? lookForContainer(engine, name) : findContainer(engine, name);
-    if (found === undefined) return name;
+    if (found === undefined) {
+      // docker tells, and succeeds
+      if (!hasSwitch(options, "ignore")) printError(`dugout: No such container: ${escapeText(name, 300)}\n`);
+      return undefined;
+    }
     if (time !== undefined && found.record !== undefined) {
       await stopContainer(engine, found.record, { signal: undefined, timeoutSeconds: Number(time) });
     }
@@ -158,19 +162,25 @@ function isAtWork(container: Container): boolean {
   return isRunning(container) || (status.kind === "exited" && status.isRestarting === true);
 }
 
-/** Does what it can, reports the rest, and fails then. */
+/**
+ * Does what it can, reports the rest, and fails then.
+ * @param act What is printed of one; undefined for nothing.
+ */
 export async function forEachName(
   { args, options, global }: Invocation,
-  act: (engine: Engine, name: string) => string | Promise<string>,
+  act: (engine: Engine, name: string) => string | undefined | Promise<string | undefined>,
   rules: EachRules = {},
 ): Promise<number> {
   const engine = await openContainerContext(global);
-  const names = rules.all === undefined ? args : chooseNames(engine, args, options, rules.all);
+  const names = rules.all === undefined
+    ? withLatest(engine, { options, args })
+    : chooseNames(engine, args, options, rules.all);
   const ignoresMissing = hasSwitch(options, "ignore");
   let exitCode = 0;
   const one = async (name: string): Promise<void> => {
     try {
-      printOut(`${await act(engine, name)}\n`);
+      const line = await act(engine, name);
+      if (line !== undefined) printOut(`${line}\n`);
     } catch (error) {
       if (ignoresMissing && error instanceof DugoutError && error.code === "CONTAINER_UNKNOWN") return;
       exitCode = reportError(error, { failureExitCode: 1, debug: global.debug });

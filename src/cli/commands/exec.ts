@@ -8,6 +8,7 @@ import { isTerminal, readTerminalSize } from "#linux/terminal.ts";
 import { readSmallFile } from "../small_file.ts";
 import type { GlobalOptions, Invocation } from "../invocation.ts";
 import { printError } from "../output.ts";
+import type { Options } from "../scan.ts";
 import { usageError } from "../usage_error.ts";
 
 const [STDIN, STDOUT, STDERR] = [0 as Fd, 1 as Fd, 2 as Fd];
@@ -15,7 +16,7 @@ const USUAL_SIZE = { rows: 24, columns: 80 };
 
 /** `dugout exec` @returns The exit code of the command in the container. */
 export async function runExec({ options: flags, args, global }: Invocation): Promise<number> {
-  const [container = "", ...command] = args;
+  const [container = "", ...command] = flags.get("latest") === true ? await findLatest(global, flags, args) : args;
   const { request, options } = readExec(flags, command, {
     lookUp: (name) => process.env[name],
     readFile: readSmallFile,
@@ -47,6 +48,18 @@ export async function runExec({ options: flags, args, global }: Invocation): Pro
 
 async function warnLater(global: GlobalOptions, message: string): Promise<void> {
   (await import("../context.ts")).warn(global, message);
+}
+
+async function findLatest(
+  global: GlobalOptions,
+  options: Options,
+  args: readonly string[],
+): Promise<readonly string[]> {
+  const [{ openContainerContext }, { withLatest }] = await Promise.all([
+    import("../context.ts"),
+    import("./latest.ts"),
+  ]);
+  return withLatest(await openContainerContext(global), { options, args });
 }
 
 /** Looks at all records. @throws {DugoutError} When there is none, or it does not run. */

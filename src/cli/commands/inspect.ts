@@ -3,7 +3,7 @@ import { describeContainer } from "#engine/describe/describe_container.ts";
 import { describeImage } from "#engine/describe/describe_image.ts";
 import { measureContainers } from "#engine/store/measure_container.ts";
 import { whereabouts } from "#engine/record/whereabouts.ts";
-import { findImage, getImage } from "#image/find.ts";
+import { getImage } from "#image/find.ts";
 import { imageSizeBytes } from "#image/list.ts";
 import { DugoutError } from "#oci/error.ts";
 import { parsePlatform } from "#oci/platform.ts";
@@ -17,6 +17,7 @@ import { hasSwitch, textOption } from "../options.ts";
 import { printError, printOut } from "../output.ts";
 import { describeVolume } from "./volumes.ts";
 import { notYetError, usageError } from "../usage_error.ts";
+import { withLatest } from "./latest.ts";
 
 /** Kinds of objects that docker inspects and this version does not have. */
 const OTHER_TYPES: readonly string[] = [
@@ -73,7 +74,7 @@ async function inspectObjects(invocation: Invocation, type: string): Promise<num
   const finders = FINDERS.filter((finder) => type === "" || finder.type === type);
   const objects: unknown[] = [];
   const missing: string[] = [];
-  for (const name of args) {
+  for (const name of withLatest(context.engine, { options, args })) {
     const object = await findFirst(finders, context, name, invocation);
     if (object === undefined) missing.push(name);
     else objects.push(object);
@@ -133,9 +134,4 @@ function describeFound(context: ImageContext, image: ReturnType<typeof getImage>
     driver: { name: "overlay", data: null },
     lastTagMs: times.length === 0 ? undefined : Math.max(...times),
   });
-}
-
-/** `dugout image exists`: says it by the exit code alone. */
-export function runImageExists({ args, global }: Invocation): number {
-  return findImage(openImageContext(global).store, args[0] ?? "") === undefined ? 1 : 0;
 }

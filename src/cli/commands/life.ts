@@ -22,6 +22,7 @@ import { printOut } from "../output.ts";
 import type { Options } from "../scan.ts";
 import { reportError } from "../report.ts";
 import { usageError } from "../usage_error.ts";
+import { withLatest } from "./latest.ts";
 import { createRunContext, fetchImage, reportStay } from "./run.ts";
 
 /** `dugout create` */
@@ -40,9 +41,6 @@ export async function runCreate(invocation: Invocation): Promise<number> {
 /** `dugout start` */
 export async function runStart(invocation: Invocation): Promise<number> {
   const { options, args } = invocation;
-  if (["checkpoint", "checkpoint-dir"].some((name) => textOption(options, name))) {
-    throw usageError("--checkpoint cannot be used: CRIU cannot restore a container without root", 125, "leave it out");
-  }
   if (!hasSwitch(options, "attach") && !hasSwitch(options, "interactive")) {
     const exitCode = await forEachName(invocation, async (engine, name) => {
       const outcome = await startAgain(engine, recordOf(findContainer(engine, name)));
@@ -98,7 +96,7 @@ async function startAttached({ options, global }: Invocation, name: string): Pro
 /** `dugout attach` */
 export async function runAttach({ options, args, global }: Invocation): Promise<number> {
   const engine = await openContainerContext(global);
-  const record = recordOf(findContainer(engine, args[0] ?? ""));
+  const record = recordOf(findContainer(engine, withLatest(engine, { options, args })[0] ?? ""));
   const reads = !hasSwitch(options, "no-stdin");
   const signals = switchOption(options, "sig-proxy") === false ? undefined : holdSignals();
   const end = await attachContainer(engine, record, {

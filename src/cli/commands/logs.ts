@@ -15,6 +15,7 @@ import { makeLinePrinter } from "../log_lines.ts";
 import { hasSwitch, textOption } from "../options.ts";
 import { writeAll } from "../output.ts";
 import { recordOf } from "./containers.ts";
+import { withLatest } from "./latest.ts";
 
 const DESCRIPTORS = { stdout: 1, stderr: 2 } as const;
 
@@ -28,7 +29,7 @@ export async function runLogs({ options, args, global }: Invocation): Promise<nu
   const [sinceMs, untilMs] = [timeOf("since"), timeOf("until")];
   const tailLines = readTail(textOption(options, "tail") ?? "all");
   const engine = await openContainerContext(global);
-  const record = recordOf(findContainer(engine, args[0] ?? ""));
+  const record = recordOf(findContainer(engine, withLatest(engine, { options, args })[0] ?? ""));
   const details = hasSwitch(options, "details") ? describeDetails(record) : undefined;
   const printer = hasSwitch(options, "timestamps") || details !== undefined
     ? makeLinePrinter({ timestamps: hasSwitch(options, "timestamps"), details })

@@ -1,6 +1,6 @@
 import { hasRecord } from "#engine/record/container_record.ts";
 import type { Container } from "#engine/record/containers.ts";
-import { stateWord } from "#engine/describe/describe_container.ts";
+import { shownNetwork, stateWord } from "#engine/describe/describe_container.ts";
 import {
   compileContainerFilter,
   LIST_CONTAINER_FILTERS,
@@ -41,7 +41,6 @@ const HEADERS = {
 
 /** `dugout ps` */
 export async function runPs({ options, global }: Invocation): Promise<number> {
-  if (hasSwitch(options, "pod")) throw usageError("--pod cannot be used: there are no pods", 125, "leave it out");
   const compare = readOrder(textOption(options, "sort"));
   const filter = parseContainerFilters(listOption(options, "filter"), LIST_CONTAINER_FILTERS);
   const { engine, containers, damaged } = await openContainerListing(global);
@@ -159,7 +158,7 @@ export function describeContainerRow(
     Labels: [...record.labels].map(([key, value]) => `${key}=${value}`).join(","),
     Mounts: mounts.map((mount) => inFull ? mount : cutWithEllipsis(mount, 15)).join(","),
     LocalVolumes: String(record.mounts.filter(({ volume }) => volume !== undefined).length),
-    Networks: record.network === "default" ? "host" : record.network,
+    Networks: shownNetwork(record),
   };
 }
 

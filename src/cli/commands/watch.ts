@@ -15,16 +15,17 @@ import type { Invocation } from "../invocation.ts";
 import { hasSwitch, textOption } from "../options.ts";
 import { printOut } from "../output.ts";
 import { forEachName, recordOf } from "./containers.ts";
+import { withLatest } from "./latest.ts";
 
 /** docker's table of processes: at least 20 wide, three apart. */
 const LEAST_WIDTH = 20;
 const GAP = 3;
 
 /** `dugout top` */
-export async function runTop({ args, global }: Invocation): Promise<number> {
-  const [container = "", ...options] = args;
+export async function runTop({ options, args, global }: Invocation): Promise<number> {
   const engine = await openContainerContext(global);
-  const { titles, processes } = topContainer(engine, requireRunning(engine, container), options);
+  const [container = "", ...psOptions] = withLatest(engine, { options, args });
+  const { titles, processes } = topContainer(engine, requireRunning(engine, container), psOptions);
   const lines = [titles, ...processes].map((cells) => cells.map((cell) => escapeText(cell, Infinity)));
   const widths = titles.map((_, at) => Math.max(LEAST_WIDTH, ...lines.map((cells) => (cells[at] ?? "").length + GAP)));
   const last = titles.length - 1;
@@ -36,9 +37,9 @@ export async function runTop({ args, global }: Invocation): Promise<number> {
 }
 
 /** `dugout port`: there are none before there is a network of our own. */
-export async function runPort({ args, global }: Invocation): Promise<number> {
-  const [container = "", port] = args;
+export async function runPort({ options, args, global }: Invocation): Promise<number> {
   const engine = await openContainerContext(global);
+  const [container = "", port] = withLatest(engine, { options, args });
   const { name } = recordOf(findContainer(engine, container));
   if (port === undefined) return 0;
   if (!/^[0-9]{1,5}(?:\/(?:tcp|udp|sctp))?$/.test(port)) {
@@ -94,10 +95,11 @@ export async function runStats({ options, args, global }: Invocation): Promise<n
   const format = textOption(options, "format");
   const inFull = hasSwitch(options, "no-trunc");
   const engine = await openContainerContext(global);
+  const names = withLatest(engine, { options, args });
   const choose = async (): Promise<Container[]> => {
-    if (args.length > 0) {
+    if (names.length > 0) {
       const here = whereabouts();
-      return args.map((name) => {
+      return names.map((name) => {
         const record = recordOf(findContainer(engine, name));
         return { record, status: readStatus(engine, record, here) };
       });

@@ -32,6 +32,9 @@ export const CHOICE_FILTER: OptionDeclaration = {
   summary: "all that fit: filters of ps, restart-policy=, should-start-on-boot=true",
 };
 
+/** For commands on one container. */
+export const LATEST: OptionDeclaration = { flags: "-l, --latest", summary: "the last one that was made" };
+
 const IGNORE: OptionDeclaration = { flags: "-i, --ignore", summary: "none of that name is no error" };
 
 /** How `stop` and `restart` end a container. */
@@ -75,7 +78,7 @@ export const CONTAINER_COMMANDS: readonly CommandDeclaration[] = [
       { flags: "-s, --size", summary: "what their files take" },
       { flags: "--external", summary: "those whose record cannot be read too" },
       { flags: "--noheading", summary: "without the first line of the table" },
-      { flags: "-p, --pod", summary: "refused: there are no pods", hidden: true },
+      { flags: "-p, --pod", summary: "refused", hidden: true, refused: "there are no pods" },
       {
         flags: "--sort",
         value: "string",
@@ -124,7 +127,8 @@ export const CONTAINER_COMMANDS: readonly CommandDeclaration[] = [
     summary: "Wait for the end of containers and print their exit codes",
     group: HEADINGS.containers,
     arguments: { least: 1 },
-    options: [],
+    latestIsFirst: true,
+    options: [LATEST],
     examples: [["wait job", ""]],
     failureExitCode: 1,
   },
@@ -145,7 +149,7 @@ export const CONTAINER_COMMANDS: readonly CommandDeclaration[] = [
       },
       { flags: "-f, --force", summary: "kill those that run; none of that name is no error" },
       { flags: "-v, --volumes", summary: "with the volumes without a name that were made for them" },
-      { flags: "-l, --link", summary: "remove a link", hidden: true },
+      { flags: "-l, --link", summary: "refused", hidden: true, refused: "there are no links" },
     ],
     examples: [["rm -f web", "even when it runs"], ["rm -v $(dugout ps -aq)", "all that have ended"]],
     failureExitCode: 1,
@@ -179,8 +183,18 @@ export const CONTAINER_COMMANDS: readonly CommandDeclaration[] = [
     usage: "[OPTIONS] CONTAINER [CONTAINER...]",
     summary: "Show everything about containers",
     arguments: { least: 1 },
-    options: [FORMAT_SHORT, { flags: "-s, --size", summary: "what their files take" }],
+    latestIsFirst: true,
+    options: [FORMAT_SHORT, LATEST, { flags: "-s, --size", summary: "what their files take" }],
     examples: [["container inspect -f '{{.State.ExitCode}}' job", "how it ended"]],
     failureExitCode: 1,
+  },
+  {
+    names: ["container exists"],
+    usage: "[OPTIONS] CONTAINER",
+    summary: "Say by the exit code whether there is a container: 0 or 1",
+    arguments: { least: 1, most: 1 },
+    options: [{ flags: "--external", summary: "also one whose record cannot be read" }],
+    examples: [["container exists web || dugout run -d --name web nginx", "in a script"]],
+    failureExitCode: 125,
   },
 ];

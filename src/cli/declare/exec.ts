@@ -9,6 +9,7 @@ export const EXEC: CommandDeclaration = {
   group: HEADINGS.containers,
   arguments: { least: 2 },
   stopsAtFirstArgument: true,
+  latestIsFirst: true,
   options: [
     { flags: "-d, --detach", summary: "leave it alone: it runs in the background" },
     { flags: "--detach-keys", value: "string", summary: "keys that leave it running", default: "ctrl-p,ctrl-q" },
@@ -20,6 +21,7 @@ export const EXEC: CommandDeclaration = {
     },
     { flags: "--env-file", value: "list", repeatable: true, summary: "read such lines from a file" },
     { flags: "-i, --interactive", summary: "keep standard input open" },
+    { flags: "-l, --latest", summary: "in the last container that was made" },
     { flags: "--privileged", summary: "all capabilities of the container's user namespace" },
     { flags: "-t, --tty", summary: "give it a terminal" },
     {

@@ -1,4 +1,5 @@
 import { HEADINGS } from "./global.ts";
+import { LATEST } from "./containers.ts";
 import type { CommandDeclaration } from "./types.ts";
 
 /** The files of containers, running or not. */
@@ -29,7 +30,8 @@ export const FILE_COMMANDS: readonly CommandDeclaration[] = [
     summary: "List what a container has changed of its image's files",
     group: HEADINGS.containers,
     arguments: { least: 1, most: 1 },
-    options: [],
+    latestIsFirst: true,
+    options: [LATEST],
     examples: [["diff web", "A: new, C: changed, D: gone"]],
     failureExitCode: 1,
   },

@@ -17,6 +17,7 @@ export const LATER_COMMANDS: readonly string[] = [
 
 /** Commands that an engine without root or without a cluster cannot have, and why. */
 export const REFUSED_COMMANDS: ReadonlyMap<string, string> = new Map([
+  ["volume update", "it changes volumes of a cluster, which need a swarm"],
   ["checkpoint", "CRIU cannot restore a container without root"],
   ["plugin", "plugins of docker run with the host's rights, which nobody here has"],
   ["trust", "Docker content trust is being dropped by its makers; pull by digest, or verify signatures with cosign"],

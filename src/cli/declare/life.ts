@@ -1,4 +1,4 @@
-import { CHOICE_FILTER, CHOICE_FLAGS, choiceOptions, STOP_OPTIONS } from "./containers.ts";
+import { CHOICE_FILTER, CHOICE_FLAGS, choiceOptions, LATEST, STOP_OPTIONS } from "./containers.ts";
 import { HEADINGS } from "./global.ts";
 import { RUN_OPTIONS } from "./run.ts";
 import type { CommandDeclaration } from "./types.ts";
@@ -7,6 +7,8 @@ import type { CommandDeclaration } from "./types.ts";
 const OF_RUN_ALONE = ["--detach", "--detach-keys", "--sig-proxy", "--explain", "--format", "--sdnotify"];
 
 const CREATE_OPTIONS = RUN_OPTIONS.filter(({ flags }) => !OF_RUN_ALONE.some((flag) => flags.endsWith(flag)));
+
+const NO_CHECKPOINTS = "CRIU cannot restore a container without root";
 
 /** The life of a container that is on record, and what it has written. */
 export const LIFE_COMMANDS: readonly CommandDeclaration[] = [
@@ -37,11 +39,11 @@ export const LIFE_COMMANDS: readonly CommandDeclaration[] = [
     group: HEADINGS.containers,
     arguments: { least: 1, orFlags: [...CHOICE_FLAGS, "filter"] },
     options: [
-      ...choiceOptions("all that do not run"),
+      ...choiceOptions("all that do not run", { latest: "-l, " }),
       CHOICE_FILTER,
       { flags: "-a, --attach", summary: "show what it writes, and pass signals on" },
-      { flags: "--checkpoint", value: "string", summary: "refused", hidden: true },
-      { flags: "--checkpoint-dir", value: "string", summary: "refused", hidden: true },
+      { flags: "--checkpoint", value: "string", summary: "refused", hidden: true, refused: NO_CHECKPOINTS },
+      { flags: "--checkpoint-dir", value: "string", summary: "refused", hidden: true, refused: NO_CHECKPOINTS },
       { flags: "--detach-keys", value: "string", summary: "keys that leave it running", default: "ctrl-p,ctrl-q" },
       { flags: "-i, --interactive", summary: "let it read standard input" },
       { flags: "--sig-proxy", summary: "pass signals on; with --attach", default: "true" },
@@ -55,8 +57,10 @@ export const LIFE_COMMANDS: readonly CommandDeclaration[] = [
     summary: "Attach to a container that runs: its output, and its input",
     group: HEADINGS.containers,
     arguments: { least: 1, most: 1 },
+    latestIsFirst: true,
     options: [
       { flags: "--detach-keys", value: "string", summary: "keys that leave it running", default: "ctrl-p,ctrl-q" },
+      LATEST,
       { flags: "--no-stdin", summary: "do not pass on what is typed" },
       { flags: "--sig-proxy", summary: "pass signals on", default: "true" },
     ],
@@ -82,9 +86,11 @@ export const LIFE_COMMANDS: readonly CommandDeclaration[] = [
     summary: "Show what a container has written",
     group: HEADINGS.containers,
     arguments: { least: 1, most: 1 },
+    latestIsFirst: true,
     options: [
       { flags: "--details", summary: "with the labels and variables that --log-opt names" },
       { flags: "-f, --follow", summary: "go on as it comes, until the container ends" },
+      LATEST,
       { flags: "--since", value: "string", summary: "what came since: 42m, or 2013-01-02T13:23:37Z" },
       { flags: "-n, --tail", value: "string", summary: "the last lines only", default: "all" },
       { flags: "-t, --timestamps", summary: "with the time of each line" },

@@ -172,7 +172,12 @@ export const RUN_OPTIONS: readonly OptionDeclaration[] = [
     group: IDENTITY,
     summary: "another group; keep-groups is always so",
   },
-  { flags: "--userns", value: "string", group: IDENTITY, summary: "host or keep-id[:uid=N,gid=N]" },
+  {
+    flags: "--userns",
+    value: "string",
+    group: IDENTITY,
+    summary: "host, keep-id[:uid=N,gid=N], nomap or container:ID",
+  },
   {
     flags: "--cap-add",
     value: "list",

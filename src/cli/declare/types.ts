@@ -22,6 +22,8 @@ export interface OptionDeclaration {
   default?: string;
   /** Not in the option list of the help: accepted without effect, or refused (src/docker/refused.ts). */
   hidden?: boolean;
+  /** Why it cannot be had: whoever gives it gets this in one line, with exit code 125. */
+  refused?: string;
 }
 
 export interface CommandDeclaration {
@@ -44,6 +46,8 @@ export interface CommandDeclaration {
   examples: readonly (readonly [command: string, meaning: string])[];
   /** The first argument ends the flags: what follows belongs to the command in the container. */
   stopsAtFirstArgument?: boolean;
+  /** `--latest` stands for the first argument: the last container that was made. */
+  latestIsFirst?: boolean;
   /** `-dryrun` is `--dryrun`: for commands that others call as they call a program of Go. There are no letters then. */
   takesSingleDash?: boolean;
   /** Exit code of a failure that names none: 125 where 1 could be the container's own, else 1, as docker has it. */

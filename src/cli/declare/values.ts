@@ -50,7 +50,7 @@ export const FLAG_VALUES: ReadonlyMap<string, readonly ValueKind[]> = new Map<st
   ["storage-driver", [["overlay", "fuse-overlayfs", "vfs"]]],
   ["tail", [["all"]]],
   ["type", [["container", "image", "volume"]]],
-  ["userns", [["host", "keep-id"]]],
+  ["userns", [["host", "keep-id", "nomap", "container:"]]],
   ["uts", [["host", "private"]]],
   ["volume", ["directories", "volumes"]],
   ["volumes-from", ["containers"]],

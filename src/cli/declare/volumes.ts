@@ -1,4 +1,11 @@
-import type { CommandDeclaration } from "./types.ts";
+import type { CommandDeclaration, OptionDeclaration } from "./types.ts";
+
+const OF_CLUSTERS = "volumes of a cluster need a swarm";
+
+/** Docker's flags for volumes of a swarm. */
+function clusterOption(flag: string, value = "string"): OptionDeclaration {
+  return { flags: flag, value, repeatable: value === "list", summary: "refused", hidden: true, refused: OF_CLUSTERS };
+}
 
 export const VOLUME_COMMANDS: readonly CommandDeclaration[] = [
   {
@@ -16,6 +23,16 @@ export const VOLUME_COMMANDS: readonly CommandDeclaration[] = [
         summary: "type=tmpfs, or o=bind with device=DIRECTORY",
       },
       { flags: "--name", value: "string", summary: "its name, as old versions had it", hidden: true },
+      clusterOption("--availability"),
+      clusterOption("--group"),
+      clusterOption("--limit-bytes", "bytes"),
+      clusterOption("--required-bytes", "bytes"),
+      clusterOption("--scope"),
+      clusterOption("--secret", "list"),
+      clusterOption("--sharing"),
+      clusterOption("--topology-preferred", "list"),
+      clusterOption("--topology-required", "list"),
+      clusterOption("--type"),
     ],
     examples: [
       ["volume create data", "'run -v data:/data' makes it as well"],
@@ -41,6 +58,7 @@ export const VOLUME_COMMANDS: readonly CommandDeclaration[] = [
         summary: "table, table TEMPLATE, json, or a Go template such as {{.Name}}",
       },
       { flags: "-q, --quiet", summary: "names only" },
+      { flags: "--cluster", summary: "refused", hidden: true, refused: OF_CLUSTERS },
     ],
     examples: [["volume ls --filter dangling=true", "those that no container uses"]],
     failureExitCode: 1,
@@ -53,6 +71,15 @@ export const VOLUME_COMMANDS: readonly CommandDeclaration[] = [
     options: [{ flags: "-f, --format", value: "string", summary: "json, or a Go template such as {{.Mountpoint}}" }],
     examples: [["volume inspect -f '{{.Mountpoint}}' data", "where its files are"]],
     failureExitCode: 1,
+  },
+  {
+    names: ["volume exists"],
+    usage: "VOLUME",
+    summary: "Say by the exit code whether there is a volume: 0 or 1",
+    arguments: { least: 1, most: 1 },
+    options: [],
+    examples: [["volume exists data || dugout volume create data", "in a script"]],
+    failureExitCode: 125,
   },
   {
     names: ["volume rm", "volume remove"],

@@ -1,4 +1,5 @@
 import { HEADINGS } from "./global.ts";
+import { LATEST } from "./containers.ts";
 import type { CommandDeclaration } from "./types.ts";
 
 /** What runs in containers, and what it uses. */
@@ -10,7 +11,8 @@ export const WATCH_COMMANDS: readonly CommandDeclaration[] = [
     group: HEADINGS.containers,
     arguments: { least: 1 },
     stopsAtFirstArgument: true,
-    options: [],
+    latestIsFirst: true,
+    options: [LATEST],
     examples: [["top web", ""], ["top web -o pid,rss,args", "with options of this machine's ps"]],
     failureExitCode: 1,
   },
@@ -27,6 +29,7 @@ export const WATCH_COMMANDS: readonly CommandDeclaration[] = [
         value: "string",
         summary: "table, table TEMPLATE, json, or a Go template such as {{.CPUPerc}}",
       },
+      LATEST,
       { flags: "--no-stream", summary: "once" },
       { flags: "--no-trunc", summary: "ids in full" },
     ],
@@ -41,7 +44,8 @@ export const WATCH_COMMANDS: readonly CommandDeclaration[] = [
     summary: "List the published ports of a container",
     group: HEADINGS.containers,
     arguments: { least: 1, most: 2 },
-    options: [],
+    latestIsFirst: true,
+    options: [LATEST],
     examples: [["port web 80", ""]],
     failureExitCode: 1,
   },

@@ -49,7 +49,7 @@ export interface PlannedRun {
  * containers), its root is made and mounted by the tape alone, and it goes when it ends.
  */
 export function isRememberable(request: RunRequest, options: RunOptions, root: RootSource): boolean {
-  const kinds = [request.network, request.pid, request.ipc, request.uts].map(({ kind }) => kind);
+  const kinds = [request.network, request.pid, request.ipc, request.uts, request.userns].map(({ kind }) => kind);
   return options.rm && !options.tty && !options.detach && options.rootfs === undefined && options.pull !== "always" &&
     options.cidfile === undefined && options.pidfile === undefined && (options.name ?? "").length <= MOST_NAME_BYTES &&
     request.userns.kind !== "nomap" && request.mounts.length === 0 && request.devices.length === 0 &&

@@ -36,6 +36,12 @@ function timeText(ms: number | undefined): string {
   return ms === undefined ? NEVER : new Date(ms).toISOString();
 }
 
+/** The network that a container is in: its name, or `container:ID`. */
+export function shownNetwork({ network }: ContainerRecord): string {
+  // the default network of this version
+  return network === "default" ? "host" : network;
+}
+
 /** A container in the shape of Docker's `GET /containers/ID/json`; keys from outside are in Maps. */
 export function describeContainer(
   engine: Engine,
@@ -44,8 +50,7 @@ export function describeContainer(
 ): Record<string, unknown> {
   const { record, status } = container;
   const { request, options } = readKept(record);
-  // the default network of this version
-  const network = record.network === "default" ? "host" : record.network;
+  const network = shownNetwork(record);
   const directory = join(engine.dataRoot, "containers", record.id);
   const [path = "", ...args] = record.command;
   return {

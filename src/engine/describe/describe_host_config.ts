@@ -42,7 +42,7 @@ export function describeHostConfig({ request, options, mounts, network }: HostCo
       request.extraHosts.map(({ name, address }) => `${name}:${typeof address === "string" ? address : address.kind}`),
     ),
     GroupAdd: listOrNull(request.groupAdd),
-    IpcMode: modeText(request.ipc),
+    IpcMode: request.ipc.kind === "default" ? "private" : modeText(request.ipc),
     Cgroup: "",
     Links: null,
     OomScoreAdj: request.oomScoreAdj ?? 0,
@@ -53,7 +53,11 @@ export function describeHostConfig({ request, options, mounts, network }: HostCo
     SecurityOpt: listOrNull(describeSecurity(request.security)),
     Tmpfs: tmpfs.length === 0 ? undefined : new Map(tmpfs.map(({ target }) => [target, ""])),
     UTSMode: unlessPrivate(request.uts),
-    UsernsMode: request.userns.kind === "default" ? "" : request.userns.kind,
+    UsernsMode: request.userns.kind === "container"
+      ? modeText(request.userns)
+      : request.userns.kind === "default"
+      ? ""
+      : request.userns.kind,
     ShmSize: request.shmSizeBytes,
     Sysctls: request.sysctls.size === 0 ? undefined : request.sysctls,
     Runtime: "dugout",

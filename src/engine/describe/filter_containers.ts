@@ -8,7 +8,7 @@ import { DugoutError } from "#oci/error.ts";
 import { parseReference } from "#oci/reference.ts";
 import { quote } from "#oci/text.ts";
 import { type Container, findContainer } from "../record/containers.ts";
-import { stateWord } from "./describe_container.ts";
+import { shownNetwork, stateWord } from "./describe_container.ts";
 import type { ContainerRecord } from "../record/container_record.ts";
 import type { Engine } from "../engine.ts";
 import { healthOf } from "../health/describe_health.ts";
@@ -117,7 +117,7 @@ function compileTest(engine: Engine, key: string, values: readonly string[], now
         record.mounts.some(({ volume, target, source }) => volume === value || target === value || source === value)
       );
     case "network":
-      return any(({ record }, value) => record.network === value);
+      return any(({ record }, value) => shownNetwork(record) === value);
     case "health":
       return any((container, value) => (healthOf(engine, container)?.status ?? "none") === value);
     case "restart-policy":

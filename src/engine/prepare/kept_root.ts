@@ -18,7 +18,7 @@ import type { ContainerDirectory } from "../record/container_directory.ts";
 import type { ContainerRecord } from "../record/container_record.ts";
 import type { Engine } from "../engine.ts";
 import { openLayerStore } from "./layers.ts";
-import { chooseUser } from "./prepare.ts";
+import { chooseUser, layerMap } from "./prepare.ts";
 import { fitDriver, openDirectoryRoot, type OpenedRoot } from "./root.ts";
 import { openDriver } from "./storage_driver.ts";
 
@@ -35,15 +35,15 @@ export async function openKeptRoot(
   if (options.rootfs !== undefined) return openDirectoryRoot({ engine, request, directory }, options.rootfs, false);
   const config = parseRunConfig(record.imageConfig ?? "{}", "the record of a container");
   // as it was unpacked: see openRoot
-  const first = chooseUser(engine, { ...request, user: "0", groupAdd: [] }, { lowers: [], config });
-  const layers = openLayerStore(engine, first.map);
+  const first = layerMap(engine, request);
+  const layers = openLayerStore(engine, first);
   const diffIds = record.lowers.slice(0, record.rootLayers).map((hex) => `sha256:${hex}`).filter(isDigest);
   const missing = diffIds.find((diffId) => !hasLayer(layers.path, diffId));
   if (missing !== undefined || diffIds.length === 0) {
     throw new DugoutError(
       "LAYERS_GONE",
       `Cannot start the container "${record.name}": layers of its image are not there${
-        mapName(first.map) === record.map ? "" : " for the ids that you have now"
+        mapName(first) === record.map ? "" : " for the ids that you have now"
       }`,
       { hint: "make another container from the image" },
     );

@@ -28,7 +28,7 @@ import type { ContainerDirectory } from "../record/container_directory.ts";
 import { deviceMounts } from "./devices.ts";
 import type { Engine } from "../engine.ts";
 import { hostsText, resolvText } from "./etc_files.ts";
-import { joinNamespaces } from "./join.ts";
+import { mapOf, shareNamespaces } from "./join.ts";
 import { containerCapabilities, makeSpec } from "./spec.ts";
 import { encodeSpecFile, makeSpecFile, SPEC_FILE } from "./spec_file.ts";
 import { type OpenedMount, volumeMounts } from "../volumes/volume_mounts.ts";
@@ -89,6 +89,7 @@ export function chooseUser(
   source: { lowers: readonly string[]; config: RunConfig },
 ): { map: IdMap; user: ResolvedUser } {
   const mode = usernsMode(request);
+  const shared = request.userns.kind === "container" ? mapOf(engine, request.userns.id) : undefined;
   const keepId = mode.kind === "keep-id"
     ? { uid: mode.uid ?? engine.identity.uid, gid: mode.gid ?? engine.identity.gid }
     : undefined;
@@ -99,10 +100,24 @@ export function chooseUser(
     passwd: readAccounts(source.lowers, "/etc/passwd"),
     group: readAccounts(source.lowers, "/etc/group"),
   });
-  const map = chooseIdMap(engine.identity, mode, keepId ?? (wanted === undefined ? SINGLE_ROOT_ID : user));
-  if (isSingle(map)) {
+  const map = shared ?? chooseIdMap(engine.identity, mode, keepId ?? (wanted === undefined ? SINGLE_ROOT_ID : user));
+  // of another container's single id the user cannot choose the name
+  if (isSingle(map) && (shared === undefined || request.user === undefined || user.uid === map.uid[0]!.inside)) {
     return { map, user: { ...user, uid: map.uid[0]!.inside, gid: map.gid[0]!.inside, additionalGids: [] } };
   }
+  checkMapped(map, user);
+  return { map, user };
+}
+
+/** The map with which a container's layers are unpacked, whoever runs in it: of single ids all are alike. */
+export function layerMap(engine: Engine, request: RunRequest): IdMap {
+  return request.userns.kind === "container"
+    ? mapOf(engine, request.userns.id)
+    : chooseIdMap(engine.identity, usernsMode(request), SINGLE_ROOT_ID);
+}
+
+/** @throws {DugoutError} ID_NOT_MAPPED. */
+function checkMapped(map: IdMap, user: ResolvedUser): void {
   for (
     const [what, ranges, ids] of [["user", map.uid, [user.uid]], ["group", map.gid, [
       user.gid,
@@ -121,7 +136,6 @@ export function chooseUser(
       );
     }
   }
-  return { map, user };
 }
 
 /**
@@ -129,7 +143,9 @@ export function chooseUser(
  * another container's user namespace is joined.
  */
 export function earlyMap(engine: Engine, request: RunRequest): IdMap | undefined {
-  const joins = [request.pid, request.ipc, request.uts, request.network].some(({ kind }) => kind === "container");
+  const joins = [request.pid, request.ipc, request.uts, request.network, request.userns].some(({ kind }) =>
+    kind === "container"
+  );
   if (engine.identity.ranges === undefined || joins) return undefined;
   return chooseIdMap(engine.identity, usernsMode(request), SINGLE_ROOT_ID);
 }
@@ -168,12 +184,17 @@ function readAccounts(lowers: readonly string[], path: string): Uint8Array | und
 
 /** Plans a container; writes nothing. */
 export function prepareContainer(input: PrepareInput): Prepared {
-  const { engine, request, directory, map, user, root, stdio } = input;
-  const joined = joinNamespaces(engine, request, map);
+  const { engine, directory, map, user, root, stdio } = input;
+  const { request, joined, shmNamespace, etcDirectory } = shareNamespaces(engine, input.request, map);
   const sharesNetwork = request.network.kind === "host" || request.network.kind === "default";
-  const hostname = request.hostname ??
+  const hostname = request.hostname ?? (etcDirectory === undefined ? undefined : readHostname(etcDirectory)) ??
     (sharesNetwork || request.uts.kind === "host" ? machineName() : directory.id.slice(0, 12));
-  const files = [...etcFiles(input, hostname, sharesNetwork), ...aptFile(input)];
+  const files = [
+    ...(etcDirectory === undefined
+      ? etcFiles({ ...input, request }, hostname, sharesNetwork)
+      : copyEtcFiles(directory, etcDirectory)),
+    ...aptFile(input),
+  ];
   const mounts: MountSpec[] = [
     ...files.map(({ path, destination }) => bindFile(path, destination)),
     ...deviceMounts(request),
@@ -216,6 +237,7 @@ export function prepareContainer(input: PrepareInput): Prepared {
     map,
     callerId: isMapped(map, engine.identity) ? insideId(map.uid, engine.identity.uid) : undefined,
     ...(input.userNamespace === undefined ? {} : { userNamespace: input.userNamespace }),
+    ...(shmNamespace === undefined ? {} : { shmNamespace }),
     host: engine.host,
     stdio,
     keepsOutput: input.keepsOutput,
@@ -320,6 +342,19 @@ function etcFiles({ request, directory }: PrepareInput, hostname: string, shares
       destination: "/etc/resolv.conf",
     },
   ];
+}
+
+/** Whoever shares another container's network has its names and servers as well, as with docker. */
+function copyEtcFiles(directory: ContainerDirectory, from: string): EtcFile[] {
+  return ["hosts", "hostname", "resolv.conf"].map((name) => ({
+    path: join(directory.path, name),
+    text: readQuietly(join(from, name)),
+    destination: `/etc/${name}`,
+  }));
+}
+
+function readHostname(directory: string): string | undefined {
+  return readQuietly(join(directory, "hostname")).trim() || undefined;
 }
 
 function readQuietly(path: string): string {

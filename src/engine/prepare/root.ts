@@ -21,7 +21,7 @@ import type { Engine } from "../engine.ts";
 import { keepsOutput } from "../record/keeps_output.ts";
 import { hasMountBelow, planHostTree, readMountPoints } from "./host_tree.ts";
 import { checkHasLayers, ensureLayers, openLayerStore } from "./layers.ts";
-import { chooseUser, type RootSource } from "./prepare.ts";
+import { chooseUser, layerMap, type RootSource } from "./prepare.ts";
 import { openDriver } from "./storage_driver.ts";
 
 /** What decides the root. */
@@ -55,10 +55,10 @@ async function openImageRoot(input: RootInput): Promise<OpenedRoot> {
   const { image } = await getImage(input);
   const { config } = image.config;
   // which ids a layer is unpacked with depends on the map; the map, with a single id, on nothing in the layers
-  const first = chooseUser(engine, { ...request, user: "0", groupAdd: [] }, { lowers: [], config });
+  const first = layerMap(engine, request);
   checkHasLayers(image, request.image ?? "");
   const { driver: best } = await openDriver(engine);
-  const layers = openLayerStore(engine, first.map);
+  const layers = openLayerStore(engine, first);
   const lowers = await ensureLayers(layers, image);
   const diffIds = image.layers.map(({ diffId }) => diffId).reverse();
   const { upper, work, merged } = directory;
@@ -74,7 +74,7 @@ async function openImageRoot(input: RootInput): Promise<OpenedRoot> {
   });
   const root = { config, lowers, rootfs, imageId: image.id };
   if (driver.name !== "vfs") return { root, map, user };
-  return { root: { ...root, copyOf: { layers: layers.path, map: first.map, diffIds } }, map, user };
+  return { root: { ...root, copyOf: { layers: layers.path, map: first, diffIds } }, map, user };
 }
 
 /**

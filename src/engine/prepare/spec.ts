@@ -208,6 +208,11 @@ function mountsOf(input: SpecInput): MountSpec[] {
     case "none":
       mounts.push({ destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: CLOSED });
       break;
+    case "container":
+      mounts.push({ destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: CLOSED });
+      // that container's: see setup.shmNamespace
+      mounts.push({ destination: "/dev/shm", type: "bind", source: "/dev/shm", options: ["bind"] });
+      break;
     default:
       mounts.push({ destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: CLOSED });
       mounts.push({

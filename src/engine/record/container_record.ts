@@ -134,7 +134,7 @@ export function makeRecord(input: RecordInput): Record<string, unknown> {
       pid: modeText(request.pid),
       ipc: modeText(request.ipc),
       uts: modeText(request.uts),
-      userns: request.userns.kind,
+      userns: request.userns.kind === "container" ? modeText(request.userns) : request.userns.kind,
       rootfs: options.rootfs?.path,
     },
   };

@@ -8,8 +8,6 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { readBootId, readStartTime } from "#linux/proc.ts";
 import { randomHex } from "#linux/random.ts";
-import { DugoutError } from "#oci/error.ts";
-import { quote } from "#oci/text.ts";
 import type { ContainerId } from "./container_id.ts";
 import type { Engine } from "../engine.ts";
 
@@ -71,31 +69,4 @@ export function readStateText(engine: Pick<Engine, "runRoot">, id: string): Cont
   } catch {
     return undefined;
   }
-}
-
-/**
- * Finds a running container by name, id, or the beginning of an id.
- * @throws {DugoutError} CONTAINER_NOT_RUNNING, CONTAINER_AMBIGUOUS.
- */
-export function findRunning(engine: Engine, text: string): ContainerState {
-  let ids: string[] = [];
-  try {
-    ids = fs.readdirSync(join(engine.runRoot, "containers"));
-  } catch {
-    // none was ever started
-  }
-  const states = ids.flatMap((id) => readState(engine, id) ?? []);
-  const found = states.find((state) => state.name === text || state.id === text);
-  if (found !== undefined) return found;
-  const matching = /^[0-9a-f]+$/.test(text) ? states.filter((state) => state.id.startsWith(text)) : [];
-  if (matching.length > 1) {
-    throw new DugoutError(
-      "CONTAINER_AMBIGUOUS",
-      `Cannot tell which container ${quote(text)} is: ${matching.length} ids begin so`,
-    );
-  }
-  if (matching[0] === undefined) {
-    throw new DugoutError("CONTAINER_NOT_RUNNING", `Cannot find a running container ${quote(text)}`);
-  }
-  return matching[0];
 }
