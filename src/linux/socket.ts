@@ -31,6 +31,7 @@ export const MSG_NOSIGNAL = 0x4000;
 export const MSG_CMSG_CLOEXEC = 0x40000000;
 
 export const SOL_SOCKET = 1;
+export const SO_PEERCRED = 17;
 export const SCM_RIGHTS = 1;
 export const SCM_CREDENTIALS = 2;
 
@@ -49,10 +50,14 @@ export const MSGHDR = {
 /** `struct cmsghdr` on 64 bits: a u64 and two s32, then the data, aligned to 8. */
 export const CMSGHDR = { length: 0, level: 8, type: 12, SIZE: 16 } as const;
 
-/** socketpair(2) of unix sockets, close-on-exec. */
-export function makeSocketPair(): [Fd, Fd] {
+/** socketpair(2) of unix sockets, close-on-exec. @param flags More of them: SOCK_NONBLOCK. */
+export function makeSocketPair(flags = 0): [Fd, Fd] {
   const pair = allocate(8);
-  expectResult(tryCall("socketpair", AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, addressOf(pair)), "socketpair", "");
+  expectResult(
+    tryCall("socketpair", AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0, addressOf(pair)),
+    "socketpair",
+    "",
+  );
   const view = new DataView(pair.buffer);
   return [view.getInt32(0, true) as Fd, view.getInt32(4, true) as Fd];
 }
@@ -82,4 +87,37 @@ export function receiveFd(socket: Fd): Fd | undefined {
   expectResult(result, "recvmsg", "unix socket");
   if (result === 0 || words.getBigUint64(MSGHDR.controlLength, true) < 20n) return undefined;
   return new DataView(control.buffer).getInt32(CMSGHDR.SIZE, true) as Fd;
+}
+
+/** `struct sockaddr_un` (unix(7)): the family as u16, then the name; a leading NUL means an abstract one. */
+export const SOCKADDR_UN = { family: 0, name: 2, NAME_BYTES: 108 } as const;
+
+/**
+ * The address of a unix socket.
+ * @param name Its path; with `@` in front, the name of an abstract one, as sd_notify(3) writes it.
+ * @throws {RangeError} When the name is too long for an address.
+ */
+export function encodeUnixAddress(name: string): { bytes: Uint8Array<ArrayBuffer>; length: number } {
+  const text = new TextEncoder().encode(name);
+  if (text.length >= SOCKADDR_UN.NAME_BYTES) throw new RangeError(`Socket name of ${text.length} bytes is too long`);
+  const bytes = allocate(SOCKADDR_UN.name + SOCKADDR_UN.NAME_BYTES);
+  new DataView(bytes.buffer).setUint16(SOCKADDR_UN.family, AF_UNIX, true);
+  bytes.set(text, SOCKADDR_UN.name);
+  const isAbstract = name.startsWith("@");
+  if (isAbstract) bytes[SOCKADDR_UN.name] = 0;
+  // a path ends with its NUL, an abstract name with its length
+  return { bytes, length: SOCKADDR_UN.name + text.length + (isAbstract ? 0 : 1) };
+}
+
+/** `struct ucred` (unix(7)): three u32. */
+const UCRED = { pid: 0, uid: 4, gid: 8, SIZE: 12 } as const;
+
+/** The user whose process listens at the other end (SO_PEERCRED): by the kernel's word. */
+export function readPeerUid(socket: Fd): number {
+  const credentials = allocate(UCRED.SIZE);
+  const length = allocate(4);
+  new DataView(length.buffer).setUint32(0, UCRED.SIZE, true);
+  const result = tryCall("getsockopt", socket, SOL_SOCKET, SO_PEERCRED, addressOf(credentials), addressOf(length));
+  expectResult(result, "getsockopt", "unix socket");
+  return new DataView(credentials.buffer).getUint32(UCRED.uid, true);
 }

@@ -16,7 +16,9 @@ export const ARROWS: Record<string, readonly string[]> = {
   "tar": ["tape", "linux", "ffi"],
   "oci": ["tar", "tape", "linux", "ffi"],
   "storage": ["oci", "tar", "tape", "linux", "ffi"],
-  "runtime": ["storage", "oci", "tar", "tape", "linux", "ffi"],
+  // control groups: systemd's scopes, limits
+  "cgroup": ["oci", "linux", "ffi"],
+  "runtime": ["cgroup", "storage", "oci", "tar", "tape", "linux", "ffi"],
   "image": ["runtime", "storage", "oci", "tar", "tape", "linux", "ffi"],
   // a process of its own, which shares nothing but what it is told
   "netstack": ["linux", "ffi"],
@@ -25,7 +27,20 @@ export const ARROWS: Record<string, readonly string[]> = {
   "docker": ["oci", "linux"],
   // units from files: text to text
   "quadlet": ["docker", "oci"],
-  "engine": ["docker", "network", "netstack", "image", "runtime", "storage", "oci", "tar", "tape", "linux", "ffi"],
+  "engine": [
+    "docker",
+    "network",
+    "netstack",
+    "image",
+    "runtime",
+    "cgroup",
+    "storage",
+    "oci",
+    "tar",
+    "tape",
+    "linux",
+    "ffi",
+  ],
   "mod.ts": [
     "docker",
     "engine",

@@ -48,6 +48,8 @@ function describeForPeople(info: Record<string, unknown>): string {
     ` Logging Driver: ${text("LoggingDriver")}`,
     ` Cgroup Driver: ${text("CgroupDriver")}`,
     ` Cgroup Version: ${text("CgroupVersion")}`,
+    `  Controllers: ${list(dugout["CgroupControllers"]) || "none"}`,
+    `  Reason: ${escapeText(String(dugout["CgroupReason"]))}`,
     " Plugins:",
     `  Volume: ${list(plugins["Volume"])}`,
     `  Network: ${list(plugins["Network"])}`,

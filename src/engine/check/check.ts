@@ -4,7 +4,8 @@
  * @module
  */
 import { quote } from "#oci/text.ts";
-import type { CgroupFacts, MachineFacts, StoreFacts, Trial } from "./check_facts.ts";
+import { choosePlace, delegationDropIn, DROP_IN_PATH, missingControllers } from "#cgroup/place.ts";
+import type { MachineFacts, StoreFacts, Trial } from "./check_facts.ts";
 
 /** One thing that was looked at. */
 export interface Finding {
@@ -291,41 +292,31 @@ function judgeTun({ tun }: MachineFacts): Judgement {
   };
 }
 
-/** What limits of Docker's flags need. */
-const CONTROLLERS = ["cpu", "memory", "pids", "io", "cpuset"] as const;
+/** Those that limits of Docker's flags need, in the order in which they are missed. */
+const WANTED = ["cpu", "memory", "pids", "io", "cpuset"] as const;
 
 function judgeCgroups({ cgroup, uid }: MachineFacts): Judgement {
-  if (cgroup.kind !== "v2") {
+  const place = choosePlace(cgroup);
+  if (place.kind === "none") {
     return {
       status: "missing",
-      detail: `this machine has ${describeCgroups(cgroup)}: no limits of memory, processors or processes can be set`,
-      advice: "Please boot with cgroup v2 alone (kernel parameter systemd.unified_cgroup_hierarchy=1).",
+      detail: `${place.reason}: no limits of memory, processors or processes can be set`,
+      advice: cgroup.kind !== "v2"
+        ? "Please boot with cgroup v2 alone (kernel parameter systemd.unified_cgroup_hierarchy=1)."
+        : `Please let us have a session of systemd (loginctl enable-linger ${uid}), or start us in a delegated cgroup.`,
     };
   }
-  const usable = cgroup.ownWritable ? cgroup.ownControllers : cgroup.userManagerControllers;
-  if (usable === undefined) {
-    return {
-      status: "missing",
-      detail: `our cgroup ${quote(cgroup.own)} is not ours to use, and there is no user manager of systemd to ask`,
-      advice:
-        `Please let us have a session of systemd (loginctl enable-linger ${uid}), or start us in a delegated cgroup.`,
-    };
-  }
-  const lacking = CONTROLLERS.filter((name) => !usable.includes(name));
-  const from = cgroup.ownWritable ? "our own cgroup" : "systemd's user manager";
-  const has = usable.length === 0 ? "no controllers" : usable.join(", ");
+  const lacking = missingControllers(place, WANTED);
+  const from = place.kind === "own" ? "our own cgroup" : uid === 0 ? "systemd" : "systemd's user manager";
+  const has = place.controllers.length === 0 ? "no controllers" : place.controllers.join(", ");
   if (lacking.length === 0) return { status: "ok", detail: `${has}, by ${from}` };
   return {
     status: "limited",
     detail: `${has}, by ${from}; not ${lacking.join(", ")}`,
     advice: "Please delegate more controllers to users: save the text below as " +
-      "/etc/systemd/system/user@.service.d/delegate.conf and run 'systemctl daemon-reload'.",
-    attachment: `[Service]\nDelegate=${CONTROLLERS.join(" ")}\n`,
+      `${DROP_IN_PATH} and run 'systemctl daemon-reload'.`,
+    attachment: delegationDropIn(WANTED),
   };
-}
-
-function describeCgroups({ kind }: CgroupFacts): string {
-  return kind === "none" ? "no cgroups mounted" : kind === "hybrid" ? "cgroups of both versions (hybrid)" : "cgroup v1";
 }
 
 function judgeSeccomp({ hasSeccomp }: MachineFacts): Judgement {

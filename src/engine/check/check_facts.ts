@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { GroupFacts } from "#cgroup/place.ts";
 
 /** How a trial ended. */
 export type Trial =
@@ -37,18 +38,6 @@ export interface FuseFacts {
   readonly overlayProgram: string | undefined;
 }
 
-export interface CgroupFacts {
-  readonly kind: "v2" | "hybrid" | "v1" | "none";
-  /** Our own cgroup, below /sys/fs/cgroup. */
-  readonly own: string;
-  /** Whether we may make cgroups in it. */
-  readonly ownWritable: boolean;
-  /** Controllers that are usable there. */
-  readonly ownControllers: readonly string[];
-  /** What systemd's manager of this user has been given; undefined where there is no such manager. */
-  readonly userManagerControllers: readonly string[] | undefined;
-}
-
 export interface StoreFacts {
   readonly path: string;
   /** Why it cannot be used at all. */
@@ -81,7 +70,7 @@ export interface MachineFacts {
   readonly fuse: FuseFacts;
   /** `ok`, or why /dev/net/tun cannot be opened. */
   readonly tun: string;
-  readonly cgroup: CgroupFacts;
+  readonly cgroup: GroupFacts;
   readonly store: StoreFacts;
   /** 0 where there is none. */
   readonly landlockAbi: number;

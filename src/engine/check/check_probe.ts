@@ -7,6 +7,7 @@ import * as fs from "node:fs";
 import { release } from "node:os";
 import { delimiter, join } from "node:path";
 import { addressOf, allocate } from "#ffi/mod.ts";
+import { readGroupFacts } from "#cgroup/place.ts";
 import { findAccount } from "#linux/account.ts";
 import { type Fd, tryCall } from "#linux/call.ts";
 import { errnoName, OsError } from "#linux/errno.ts";
@@ -36,15 +37,7 @@ import { removePath } from "#storage/remove_tree.ts";
 import { failureError, playTape, readFailure, waitFor } from "#tape/play.ts";
 import { mark, type Step, step } from "#tape/step.ts";
 import { close } from "#linux/file.ts";
-import type {
-  CgroupFacts,
-  FuseFacts,
-  IdentityFacts,
-  MachineFacts,
-  StoreFacts,
-  SysctlFacts,
-  Trial,
-} from "./check_facts.ts";
+import type { FuseFacts, IdentityFacts, MachineFacts, StoreFacts, SysctlFacts, Trial } from "./check_facts.ts";
 
 /**
  * Looks at this machine. Makes a directory of its own below the data directory for the trials, and removes it.
@@ -73,7 +66,7 @@ export function probeMachine(root: string): MachineFacts {
       identity: probeIdentity(),
       fuse: probeFuse(),
       tun: tryOpen("/dev/net/tun"),
-      cgroup: readCgroups(uid),
+      cgroup: readGroupFacts(),
       store: probeStore(root, folder),
       landlockAbi: probeHost().landlockAbi,
       hasSeccomp: probeSeccomp(),
@@ -278,51 +271,6 @@ function findProgram(name: string): string | undefined {
   return places.filter((place) => place.startsWith("/")).map((place) => join(place, name)).find((path) =>
     fs.existsSync(path)
   );
-}
-
-const CGROUP2_SUPER_MAGIC = 0x63677270;
-const CGROUP_ROOT = "/sys/fs/cgroup";
-
-function readCgroups(uid: number): CgroupFacts {
-  const isV2 = fileSystemType(CGROUP_ROOT) === CGROUP2_SUPER_MAGIC;
-  const isHybrid = fileSystemType(join(CGROUP_ROOT, "unified")) === CGROUP2_SUPER_MAGIC;
-  const line = (readText("/proc/self/cgroup") ?? "").split("\n").find((entry) => entry.startsWith("0::/"));
-  const own = line?.slice(3) ?? "/";
-  const hasV1 = fs.existsSync(join(CGROUP_ROOT, "memory")) || fs.existsSync(join(CGROUP_ROOT, "cpu"));
-  if (!isV2) {
-    const kind = isHybrid ? "hybrid" : hasV1 ? "v1" : "none";
-    return { kind, own, ownWritable: false, ownControllers: [], userManagerControllers: undefined };
-  }
-  const folder = join(CGROUP_ROOT, own);
-  const manager = join(CGROUP_ROOT, `user.slice/user-${uid}.slice/user@${uid}.service`);
-  return {
-    kind: "v2",
-    own,
-    ownWritable: canWrite(folder) && canWrite(join(folder, "cgroup.procs")),
-    ownControllers: readWords(join(folder, "cgroup.controllers")) ?? [],
-    userManagerControllers: readWords(join(manager, "cgroup.controllers")),
-  };
-}
-
-function canWrite(path: string): boolean {
-  try {
-    fs.accessSync(path, fs.constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function readWords(path: string): string[] | undefined {
-  return readText(path)?.split(/\s/).filter((word) => word !== "");
-}
-
-function fileSystemType(path: string): number | undefined {
-  try {
-    return statFileSystem(path).type;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Names of file systems (linux/magic.h), and whether other machines may have them mounted. */

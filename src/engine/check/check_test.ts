@@ -31,10 +31,15 @@ const GOOD: MachineFacts = {
   tun: "ok",
   cgroup: {
     kind: "v2",
+    uid: 1000,
     own: "/user.slice",
     ownWritable: false,
+    ownDelegated: false,
     ownControllers: [],
-    userManagerControllers: ["cpuset", "cpu", "io", "memory", "pids"],
+    bus: { socket: "/run/user/1000/bus" },
+    managerControllers: ["cpuset", "cpu", "io", "memory", "pids"],
+    batch: undefined,
+    nsdelegate: true,
   },
   store: {
     path: "/home/u/.local/share/dugout",
@@ -183,17 +188,17 @@ test("overlay says what is used instead, and on old kernels which one has it", (
 });
 
 test("C-064 what cgroups cannot limit is named, with the drop-in that delegates it", () => {
-  const partly = find(judge({ cgroup: { ...GOOD.cgroup, userManagerControllers: ["memory", "pids"] } }), "cgroups");
+  const partly = find(judge({ cgroup: { ...GOOD.cgroup, managerControllers: ["memory", "pids"] } }), "cgroups");
   assert.equal(partly.status, "limited");
   assert.match(partly.detail, /memory, pids, by systemd's user manager; not cpu, io, cpuset/);
   assert.equal(partly.attachment, "[Service]\nDelegate=cpu memory pids io cpuset\n");
-  const none = find(judge({ cgroup: { ...GOOD.cgroup, userManagerControllers: undefined } }), "cgroups");
+  const none = find(judge({ cgroup: { ...GOOD.cgroup, bus: { problem: "there is no bus" } } }), "cgroups");
   assert.match(none.advice ?? "", /loginctl enable-linger 1000/);
   assert.match(
     find(judge({ cgroup: { ...GOOD.cgroup, kind: "hybrid" } }), "cgroups").advice ?? "",
     /unified_cgroup_hierarchy/,
   );
-  const own = { ...GOOD.cgroup, ownWritable: true, ownControllers: ["memory"] };
+  const own = { ...GOOD.cgroup, ownWritable: true, ownDelegated: true, ownControllers: ["memory"] };
   assert.match(find(judge({ cgroup: own }), "cgroups").detail, /by our own cgroup/);
 });
 

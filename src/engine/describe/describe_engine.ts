@@ -8,6 +8,8 @@ import { readFileSync } from "node:fs";
 import { listImages } from "#image/list.ts";
 import { HOST_ARCH } from "#linux/arch.ts";
 import type { MachineFacts } from "../check/check_facts.ts";
+import { choosePlace, delegationDropIn, missingControllers } from "#cgroup/place.ts";
+import { CONTROLLERS } from "#linux/cgroup.ts";
 import type { DriverChoice } from "#storage/probe.ts";
 import type { Engine } from "../engine.ts";
 import { countContainers } from "../store/layer_shelf.ts";
@@ -21,7 +23,8 @@ export function describeEngine(
 ): Record<string, unknown> {
   const containers = countContainers(engine);
   const { images } = listImages(engine.store);
-  const cgroup = facts.cgroup.kind === "v2" ? "2" : "1";
+  const place = choosePlace(facts.cgroup);
+  const has = (controller: string): boolean => place.kind !== "none" && place.controllers.includes(controller);
   return {
     ID: "",
     Containers: containers.all,
@@ -36,13 +39,13 @@ export function describeEngine(
       ["Reason", reason],
     ],
     Plugins: { Volume: ["local"], Network: ["host", "none"], Authorization: null, Log: ["json-file", "local", "none"] },
-    MemoryLimit: false,
-    SwapLimit: false,
-    CpuCfsPeriod: false,
-    CpuCfsQuota: false,
-    CPUShares: false,
-    CPUSet: false,
-    PidsLimit: false,
+    MemoryLimit: has("memory"),
+    SwapLimit: has("memory"),
+    CpuCfsPeriod: has("cpu"),
+    CpuCfsQuota: has("cpu"),
+    CPUShares: has("cpu"),
+    CPUSet: has("cpuset"),
+    PidsLimit: has("pids"),
     IPv4Forwarding: true,
     BridgeNfIptables: false,
     BridgeNfIp6tables: false,
@@ -52,9 +55,9 @@ export function describeEngine(
     NGoroutines: 0,
     SystemTime: new Date().toISOString(),
     LoggingDriver: "json-file",
-    // no limits in this version: no cgroup is touched
-    CgroupDriver: "none",
-    CgroupVersion: cgroup,
+    // docker's words: by systemd's scopes, or by writing into the tree
+    CgroupDriver: place.kind === "systemd" ? "systemd" : place.kind === "own" ? "cgroupfs" : "none",
+    CgroupVersion: facts.cgroup.kind === "v2" ? "2" : "1",
     KernelVersion: facts.kernel,
     OperatingSystem: readRelease("PRETTY_NAME") ?? "Linux",
     OSVersion: readRelease("VERSION_ID") ?? "",
@@ -108,6 +111,13 @@ export function describeEngine(
       Ids: engine.identity.ranges === undefined ? "single" : "range",
       IdsReason: engine.identity.reason,
       DriverReason: reason,
+      CgroupControllers: place.kind === "none" ? [] : place.controllers,
+      CgroupReason: place.kind === "none"
+        ? place.reason
+        : place.kind === "own"
+        ? `our group ${place.group}`
+        : place.socket,
+      CgroupDropIn: missingControllers(place, CONTROLLERS).length === 0 ? "" : delegationDropIn(CONTROLLERS),
     },
   };
 }
