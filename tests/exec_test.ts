@@ -242,7 +242,9 @@ withContainers(
       await terminal.resize(90, 20);
       await terminal.type("stty size");
       await terminal.waitFor(/20 90/);
-      await terminal.type("sleep 77");
+      // one job, so that the key finds it from the first word on
+      await terminal.type("(echo be''gun; exec sleep 77)");
+      await terminal.waitFor(/begun/);
       await terminal.press("C-c");
       await terminal.type("echo code $?");
       await terminal.waitFor(/code 130/);

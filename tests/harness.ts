@@ -25,7 +25,7 @@ export type TestOptions = {
   only?: "sub" | "one";
 };
 
-const KINDS = { sub: "with subordinate ids", one: "without subordinate ids", caller: "as the caller" };
+const KINDS = { sub: "with subordinate ids", one: "without subordinate ids" };
 
 /** Makes one test for each kind of user. */
 export function asBoth(name: string, work: (sandbox: Sandbox) => Promise<void>, options: TestOptions = {}): void {
@@ -37,7 +37,7 @@ export function asBoth(name: string, work: (sandbox: Sandbox) => Promise<void>, 
     return;
   }
   for (const user of users) {
-    if (options.only !== undefined && user.kind !== "caller" && user.kind !== options.only) continue;
+    if (options.only !== undefined && user.kind !== options.only) continue;
     test(`${name} (${KINDS[user.kind]})`, () => withSandbox(user, work));
   }
 }

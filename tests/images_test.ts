@@ -160,9 +160,8 @@ asBoth("skopeo reads the store, and copies from it what the registry had", async
   const store = `oci:${join(box.store, "images")}:${IMAGE}:latest`;
   const inspected = await box.run(["skopeo", "inspect", "--raw", store]);
   assert.equal(inspected.code, 0, inspected.stderr);
-  const original = await runCommand(["skopeo", "inspect", "--raw", "--tls-verify=false", `docker://${IMAGE}`], {
-    env: { PATH: "/usr/bin", HOME: box.path },
-  });
+  const original = await box.run(["skopeo", "inspect", "--raw", "--tls-verify=false", `docker://${IMAGE}`]);
+  assert.equal(original.code, 0, original.stderr);
   assert.equal(inspected.stdout, original.stdout);
   const copied = await box.run(["skopeo", "copy", "-q", "--dest-tls-verify=false", store, "dir:copy"]);
   assert.equal(copied.code, 0, copied.stderr);

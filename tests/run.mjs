@@ -2,7 +2,6 @@
 // Called by run.sh, which prepares what it reads from the environment. The last line is `N passed, N failed, N skipped`.
 import { spawn } from "node:child_process";
 import { createWriteStream, mkdirSync, readdirSync, readFileSync } from "node:fs";
-import { userInfo } from "node:os";
 import { join, relative, sep } from "node:path";
 
 /** A copy of the sources that every user can read, and a place to write results to. */
@@ -247,5 +246,5 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     process.exit(1);
   });
 }
-console.log(`running as ${userInfo().username}, results in ${results}`);
+console.log(`running as ${process.env.USER ?? process.getuid()}, results in ${results}`);
 process.exitCode = await main(process.argv.slice(2));

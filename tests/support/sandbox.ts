@@ -8,13 +8,12 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
-  rmSync,
 } from "node:fs";
 import { join } from "node:path";
 import { layCanary, listTree } from "./canary.ts";
 import { closeTestGroup, makeTestGroup, type TestGroup } from "./cgroup.ts";
 import { type CommandOptions, type Result, runCommand } from "./command.ts";
-import type { TestUser } from "./users.ts";
+import { removeTestTree, type TestUser } from "./users.ts";
 
 /** The binary under test: where tests/run.sh put a copy that every user can read, or the one that was built last. */
 export const DUGOUT = process.env["DUGOUT_TEST_BINARY"] ?? join(import.meta.dirname ?? "", "../../dist/dugout");
@@ -54,7 +53,7 @@ type Opened = { sandbox: Sandbox; group: TestGroup | undefined; before: Outside 
 type Outside = { canary: string[]; mounts: string[]; shared: string[] };
 
 /** Other tests run at the same time, in sandboxes of their own; and podman keeps a directory. */
-const OTHERS = /^(?:dt-|dugout-tests?[.-]|containers-user-|podman-run-)/;
+const OTHERS = /^(?:dt-|dugout-(?:tests?|sim)[.-]|containers-user-|podman-run-)/;
 const SHARED_PLACES = ["/", "/tmp", "/var/tmp", "/dev/shm"];
 
 /** Makes a sandbox, gives it to `work`, and checks afterwards that nothing was left behind or touched. */
@@ -67,7 +66,7 @@ export async function withSandbox(user: TestUser, work: (sandbox: Sandbox) => Pr
   } finally {
     if (opened.group) left = await closeTestGroup(opened.group);
     after = lookOutside(opened.sandbox);
-    rmSync(opened.sandbox.path, { recursive: true, force: true });
+    removeTestTree(opened.sandbox.path, user);
   }
   assert.deepEqual(left, [], "processes were left running");
   assert.deepEqual(after.canary, opened.before.canary, "the canary was touched");
