@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { asBoth, CACHE, DUGOUT, needs, needsRegistry, REGISTRY, runCommand, type Sandbox } from "./harness.ts";
+import { asBoth, CACHE, DUGOUT, needs, needsRegistry, REGISTRY, type Sandbox } from "./harness.ts";
 
 const skip = needsRegistry();
 const IMAGE = `${REGISTRY}/busybox`;
