@@ -24,7 +24,7 @@ import {
 } from "./map_ids.ts";
 
 const EPERM_HINT =
-  "this machine does not let plain users make user namespaces (sysctl kernel.unprivileged_userns_clone or kernel.apparmor_restrict_unprivileged_userns): `dugout check` says what to ask the administrator for; pull, save and inspect still work. Inside of a container it is that container's seccomp filter";
+  "this machine does not let plain users make user namespaces (sysctl kernel.unprivileged_userns_clone or kernel.apparmor_restrict_unprivileged_userns): `dugout check` says what to ask the administrator for; pull, save and inspect still work. Inside of a container it is that container's seccomp filter; inside of a chroot the kernel makes none";
 const HINTS = {
   EPERM: EPERM_HINT,
   EACCES: EPERM_HINT,

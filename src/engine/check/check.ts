@@ -79,9 +79,16 @@ function judgeMemfd({ memfd, sysctls }: MachineFacts): Judgement {
 }
 
 function judgeUserNamespaces(facts: MachineFacts): Judgement {
-  const { userNamespace, sysctls, insideContainer } = facts;
+  const { userNamespace, sysctls, insideContainer, insideChroot } = facts;
   if (userNamespace.ok) return { status: "ok", detail: "a plain user may make them" };
   const base = { status: "missing" as const, detail: `${showFailure(userNamespace)}: ${STILL_WORKS}` };
+  if (insideChroot) {
+    return {
+      ...base,
+      advice:
+        "Please enter this root by pivot_root(2) (systemd-nspawn, unshare --mount with pivot_root) and not by chroot: inside of a chroot the kernel makes no user namespaces.",
+    };
+  }
   if (sysctls.maxUserNamespaces === 0) {
     return {
       ...base,

@@ -59,6 +59,8 @@ export interface MachineFacts {
   readonly kernel: string;
   /** Whether we seem to run in a container of somebody's. */
   readonly insideContainer: boolean;
+  /** Whether the root is one that chroot(2) set. */
+  readonly insideChroot: boolean;
   readonly sysctls: SysctlFacts;
   readonly memfd: Trial;
   readonly userNamespace: Trial;

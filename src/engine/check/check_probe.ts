@@ -57,6 +57,7 @@ export function probeMachine(root: string): MachineFacts {
       userName: findAccount(uid)?.name,
       kernel: release(),
       insideContainer: isInsideContainer(),
+      insideChroot: isInsideChroot(),
       sysctls: readSysctls(),
       memfd,
       userNamespace,
@@ -210,6 +211,12 @@ function readSysctls(): SysctlFacts {
     maxUserNamespaces: readNumber("/proc/sys/user/max_user_namespaces"),
     memfdNoexec: readNumber("/proc/sys/vm/memfd_noexec"),
   };
+}
+
+/** In a chroot "/" is no mount (proc_pid_mountinfo(5)); unshare(2) gives EPERM there. */
+function isInsideChroot(): boolean {
+  const mounts = (readText("/proc/self/mountinfo") ?? "").split("\n").filter((line) => line !== "");
+  return mounts.length > 0 && mounts.every((line) => line.split(" ")[4] !== "/");
 }
 
 function isInsideContainer(): boolean {

@@ -14,6 +14,7 @@ const GOOD: MachineFacts = {
   userName: "u",
   kernel: "6.12.1-amd64",
   insideContainer: false,
+  insideChroot: false,
   sysctls: { apparmorRestrict: undefined, usernsClone: 1, maxUserNamespaces: 10000, memfdNoexec: 0 },
   memfd: OK,
   userNamespace: OK,
@@ -128,6 +129,13 @@ test("C-069 in somebody's container the advice is about that container", () => {
   assert.match(find(masked, "proc").detail, /containers get a bind of it/);
   assert.match(find(masked, "proc").advice ?? "", /systempaths=unconfined/);
   assert.equal(masked.canRun, true);
+});
+
+test("C-069 in a chroot, where the kernel makes no user namespaces, the advice is about that", () => {
+  const refused = fail("make user namespace", "EPERM");
+  const report = judge({ insideChroot: true, userNamespace: refused, namespaces: refused });
+  assert.match(find(report, "user-namespaces").advice ?? "", /not by chroot/);
+  assert.equal(report.canRun, false);
 });
 
 test("C-012 without subordinate ids containers run, and a free range is proposed", () => {
