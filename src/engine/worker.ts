@@ -1,11 +1,16 @@
 import { type IdMap } from "#linux/idmap.ts";
-import { launchWorker, type WorkerOptions } from "#runtime/launch_worker.ts";
-import { parseWorkerLine, unpackError, type WorkerLine, type WorkerPlan, type WorkerValue } from "#storage/worker.ts";
+import { type WorkerOptions, WorkerProcess } from "#runtime/launch_worker.ts";
+import { parseWorkerLine, unpackError, type WorkerPlan, type WorkerValue } from "#storage/worker.ts";
 
-/** How a worker is followed. */
-export interface RunWorkerOptions {
-  readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
+/** How a plan is followed. */
+export interface FollowOptions {
+  readonly onProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined;
+  /** Ends the worker. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** How a worker for one plan is started and followed. */
+export interface RunWorkerOptions extends FollowOptions {
   /** Its stream of data, and a container's root. */
   readonly data?: WorkerOptions["data"];
   readonly view?: WorkerOptions["view"];
@@ -25,21 +30,46 @@ export async function runInWorker<Plan extends WorkerPlan>(
   plan: Plan,
   options: RunWorkerOptions = {},
 ): Promise<WorkerValue<Plan["kind"]>> {
-  let last: WorkerLine | undefined;
-  const code = await launchWorker(map, plan, {
-    signal: options.signal,
+  options.signal?.throwIfAborted();
+  const worker = new WorkerProcess(map, {
     inNamespace: options.inNamespace ?? READS_ALL.has(plan.kind),
     data: options.data,
     view: options.view,
-    onLine(text) {
-      const line = parseWorkerLine(text);
-      if (line?.kind === "progress") options.onProgress?.(line.doneBytes, line.totalBytes);
-      else if (line !== undefined) last = line;
-    },
   });
-  options.signal?.throwIfAborted();
-  if (last?.kind === "done") return last.value as WorkerValue<Plan["kind"]>;
-  if (last?.kind === "failed") throw unpackError(last.error);
+  try {
+    return await followPlan(worker, plan, options);
+  } finally {
+    await worker.end();
+  }
+}
+
+/**
+ * Has a worker do a plan, and waits for the outcome.
+ * @throws {DugoutError} What the worker threw, after which it can be given another plan; WORKER_ENDED when it was killed, and
+ * the signal's reason, after which it cannot.
+ */
+export async function followPlan<Plan extends WorkerPlan>(
+  worker: WorkerProcess,
+  plan: Plan,
+  { onProgress, signal }: FollowOptions,
+): Promise<WorkerValue<Plan["kind"]>> {
+  const kill = () => worker.kill();
+  signal?.addEventListener("abort", kill);
+  try {
+    await worker.send(plan);
+    for (;;) {
+      const text = await worker.nextLine();
+      signal?.throwIfAborted();
+      if (text === undefined) break;
+      const line = parseWorkerLine(text);
+      if (line?.kind === "progress") onProgress?.(line.doneBytes, line.totalBytes);
+      else if (line?.kind === "done") return line.value as WorkerValue<Plan["kind"]>;
+      else if (line?.kind === "failed") throw unpackError(line.error);
+    }
+  } finally {
+    signal?.removeEventListener("abort", kill);
+  }
+  const code = await worker.end();
   throw unpackError({
     code: "WORKER_ENDED",
     message: `Worker for "${plan.kind}" ended with exit code ${code} and without an answer`,

@@ -32,12 +32,7 @@ export type PullPolicy = "always" | "missing" | "never" | "newer";
 /** A layer whose blob is in the store, whole and verified. */
 export interface ReadyLayer {
   blobPath: string;
-  digest: Digest;
   diffId: Digest;
-  mediaType: string;
-  sizeBytes: number;
-  /** Where it stands in the image, lowest is 0. */
-  index: number;
 }
 
 /** What happens during a pull; layers are named by the digests of their blobs. */
@@ -56,6 +51,16 @@ export type PullEvent =
   | { kind: "notice"; line: string }
   | { kind: "pulled"; result: PullResult };
 
+/** What unpacks the layers of an image while they come. */
+export interface Unpacker extends AsyncDisposable {
+  /** Unpacks a layer; called as soon as its blob is there, for several layers at once, and once for each diff-id. */
+  unpack(
+    layer: ReadyLayer,
+    onProgress?: (done: number, total: number) => void,
+    signal?: AbortSignal,
+  ): Promise<void>;
+}
+
 /** What a pull has to know of its surroundings. */
 export interface PullHost {
   store: ContentStore;
@@ -63,10 +68,8 @@ export interface PullHost {
   nowMs: () => number;
   /** Whether a layer is unpacked; undefined where nothing is unpacked (as for `save` of a foreign platform). */
   hasLayer?: ((diffId: Digest) => boolean) | undefined;
-  /** Unpacks a layer; called as soon as its blob is there, for several layers at once, and once for each diff-id. */
-  unpackLayer?:
-    | ((layer: ReadyLayer, onProgress: (done: number, total: number) => void, signal: AbortSignal) => Promise<void>)
-    | undefined;
+  /** Opens what unpacks this many layers of one image; undefined where nothing is unpacked. */
+  openUnpacker?: ((missing: number) => Unpacker) | undefined;
   onEvent?: ((event: PullEvent) => void) | undefined;
 }
 
@@ -226,20 +229,21 @@ async function playLayers(
   const controller = new AbortController();
   const signal = outer === undefined ? controller.signal : AbortSignal.any([outer, controller.signal]);
   const [download, unpack] = [createLimiter(DOWNLOADS, signal), createLimiter(UNPACKS, signal)];
+  const missing = new Set(layers.map(({ diffId }) => diffId).filter((diffId) => host.hasLayer?.(diffId) !== true));
+  await using unpacker = host.openUnpacker?.(missing.size);
   const unpacked = new Map<Digest, Promise<void>>();
   let isBusy = false;
 
   const unpackOnce = (layer: PlannedLayer): Promise<void> => {
-    const { descriptor: { digest, mediaType, size }, diffId, index } = layer;
+    const { descriptor: { digest, size }, diffId } = layer;
     const before = unpacked.get(diffId);
     if (before !== undefined) return before;
     const work = unpack(async () => {
-      if (host.unpackLayer === undefined || host.hasLayer?.(diffId) === true) return;
+      if (unpacker === undefined || host.hasLayer?.(diffId) === true) return;
       isBusy = true;
-      const ready = { blobPath: blobPath(host.store, digest), digest, diffId, mediaType, sizeBytes: size, index };
       const progress = createProgress(host, "extracting", digest, size);
       progress(0);
-      await host.unpackLayer(ready, progress, signal);
+      await unpacker.unpack({ blobPath: blobPath(host.store, digest), diffId }, progress, signal);
     });
     unpacked.set(diffId, work);
     return work;
@@ -248,7 +252,7 @@ async function playLayers(
     const { descriptor: { digest, size }, diffId } = layer;
     await holdDigest(lease, diffId);
     const isThere = await holdBlob(lease, digest, size);
-    if (isThere && (host.unpackLayer === undefined || host.hasLayer?.(diffId) === true)) {
+    if (isThere && (unpacker === undefined || host.hasLayer?.(diffId) === true)) {
       host.onEvent?.({ kind: "exists", digest });
       return;
     }
@@ -307,7 +311,7 @@ async function pullReference(host: PullHost, reference: Reference, request: Pull
     const isBusy = await playLayers(host, lease, sources, layers, request.signal);
     try {
       const { target, manifestDigest } = resolved;
-      const hasLayer = host.unpackLayer === undefined ? undefined : host.hasLayer;
+      const hasLayer = host.openUnpacker === undefined ? undefined : host.hasLayer;
       const { images } = await publishImage(lease, {
         reference: stored,
         target,

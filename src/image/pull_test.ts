@@ -39,6 +39,10 @@ interface World {
   [Symbol.dispose]: () => void;
 }
 
+function unpackWith(unpack: (layer: ReadyLayer) => Promise<void>): NonNullable<PullHost["openUnpacker"]> {
+  return () => ({ unpack, [Symbol.asyncDispose]: () => Promise.resolve() });
+}
+
 /** A user with these files and an empty store; unpacking only takes note. */
 async function makeWorld(files: Record<string, string> = {}): Promise<World> {
   const made = makeTestStore();
@@ -68,12 +72,12 @@ async function makeWorld(files: Record<string, string> = {}): Promise<World> {
     access,
     nowMs: () => Date.parse("2026-01-02T03:04:05Z"),
     hasLayer: (diffId) => layers.has(diffId),
-    unpackLayer: (layer) => {
+    openUnpacker: unpackWith((layer) => {
       assert.ok(existsSync(layer.blobPath));
       unpacked.push(layer);
       layers.add(layer.diffId);
       return Promise.resolve();
-    },
+    }),
     onEvent: (event) => events.push(event),
   };
   return {
@@ -121,15 +125,15 @@ test("a pull stores manifest, config and layers as they came, unpacks each layer
   for (const bytes of [IMAGE.manifest, ...IMAGE.blobs.values()]) {
     assert.deepEqual(new Uint8Array(readFileSync(blobPath(world.store, hashBytes(bytes)))), new Uint8Array(bytes));
   }
-  assert.deepEqual(world.unpacked.map(({ index }) => index).sort(), [0, 1, 2, 3]);
+  const layers = IMAGE.layers.map((layer) => blobPath(world.store, hashBytes(layer)));
+  assert.deepEqual(world.unpacked.map((layer) => layer.blobPath).sort(), [...layers].sort());
   assert.deepEqual(namesOf(world.store), [`${server.host}/some/image:1`]);
   assert.deepEqual(listIngest(world.store), []);
   const kinds = world.events.map(({ kind }) => kind);
   assert.deepEqual([kinds[0], kinds[1], kinds.at(-1)], ["pulling", "layers", "pulled"]);
-  for (const layer of world.unpacked) {
-    const own = world.events.filter((event) => "digest" in event && event.digest === layer.digest).map(({ kind }) =>
-      kind
-    );
+  for (const layer of IMAGE.layers) {
+    const digest = hashBytes(layer);
+    const own = world.events.filter((event) => "digest" in event && event.digest === digest).map(({ kind }) => kind);
     assert.deepEqual([...new Set(own)], ["downloading", "verifying", "downloaded", "extracting", "complete"]);
   }
   const requests = server.log.length;
@@ -155,13 +159,13 @@ test("downloads and unpacking overlap, at most three and two at once", async () 
   let unpacking = 0;
   let mostUnpacking = 0;
   let requestsAtFirst: number | undefined;
-  const unpackLayer: PullHost["unpackLayer"] = async () => {
+  const openUnpacker = unpackWith(async () => {
     requestsAtFirst ??= blobRequests(server.log).length;
     mostUnpacking = Math.max(mostUnpacking, ++unpacking);
     await new Promise((resolve) => setTimeout(resolve, 15));
     unpacking--;
-  };
-  await pullImage({ ...world.host, unpackLayer, hasLayer: undefined }, { name: `${server.host}/x`, platform: AMD64 });
+  });
+  await pullImage({ ...world.host, openUnpacker, hasLayer: undefined }, { name: `${server.host}/x`, platform: AMD64 });
   assert.equal(mostOpen, 3);
   assert.equal(mostUnpacking, 2);
   assert.ok((requestsAtFirst ?? 99) < 9, String(requestsAtFirst));
@@ -258,9 +262,10 @@ test("A-010 one failure ends all stages: other downloads stop, the cause is told
     }
     return serveImage(IMAGE)(request, response);
   });
-  const unpackLayer: PullHost["unpackLayer"] = () =>
-    Promise.reject(new DugoutError("LAYER_BAD", "Cannot unpack it: no tar"));
-  const error = await failure(pullImage({ ...world.host, unpackLayer }, { name: `${server.host}/x`, platform: AMD64 }));
+  const openUnpacker = unpackWith(() => Promise.reject(new DugoutError("LAYER_BAD", "Cannot unpack it: no tar")));
+  const error = await failure(
+    pullImage({ ...world.host, openUnpacker }, { name: `${server.host}/x`, platform: AMD64 }),
+  );
   assert.equal(error.code, "LAYER_BAD");
   assert.deepEqual(namesOf(world.store), []);
   await server.close();
@@ -513,14 +518,19 @@ test("a layer that another process removes in the middle is fetched again before
   const server = await startServer(serveImage(IMAGE));
   const victim = blobPath(world.store, layerDigest(IMAGE, 3));
   let isRemoved = false;
-  const unpackLayer: PullHost["unpackLayer"] = async (layer, progress, signal) => {
-    await world.host.unpackLayer?.(layer, progress, signal);
-    if (layer.index === 3 && !isRemoved) {
-      isRemoved = true;
-      rmSync(victim);
-    }
+  const openUnpacker: PullHost["openUnpacker"] = (missing) => {
+    const inner = world.host.openUnpacker!(missing);
+    return {
+      ...inner,
+      async unpack(layer) {
+        await inner.unpack(layer);
+        if (layer.blobPath !== victim || isRemoved) return;
+        isRemoved = true;
+        rmSync(victim);
+      },
+    };
   };
-  await pullImage({ ...world.host, unpackLayer }, { name: `${server.host}/x`, platform: AMD64 });
+  await pullImage({ ...world.host, openUnpacker }, { name: `${server.host}/x`, platform: AMD64 });
   assert.ok(hasBlob(world.store, layerDigest(IMAGE, 3)));
   assert.equal(blobRequests(server.log).filter((digest) => digest === layerDigest(IMAGE, 3)).length, 2);
   await server.close();

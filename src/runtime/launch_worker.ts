@@ -4,10 +4,11 @@
  *
  * @module
  */
-import { allocate, readLater, writeLater } from "#ffi/mod.ts";
-import { expectResult, type Fd, type Pid, tryCall } from "#linux/call.ts";
+import { type ByteSink, type ByteSource, openSink, openSource } from "#ffi/mod.ts";
+import { type Fd, type Pid, tryCall } from "#linux/call.ts";
 import { close, makePipe } from "#linux/file.ts";
 import { addOwn, type IdMap, insideId, isSingle } from "#linux/idmap.ts";
+import { SIGNALS } from "#linux/signals.ts";
 import { spawn } from "#linux/spawn.ts";
 import { failureError, readFailure, waitFor } from "#tape/play.ts";
 import { DATA_FD, ROOT_FD } from "#storage/data_stream.ts";
@@ -36,54 +37,90 @@ export function workerEnvironment(): string[] {
   return env;
 }
 
-/** A worker at work. */
+/** How a worker is started. */
 export interface WorkerOptions {
-  /** Gets each line that the worker writes. */
-  readonly onLine: (line: string) => void;
   /** Whether it needs the rights of a user namespace's root even where the map has a single id. */
   readonly inNamespace?: boolean;
-  /** Ends the worker. */
-  readonly signal?: AbortSignal | undefined;
   /** Its stream of data, {@linkcode DATA_FD}; ours stays open. */
   readonly data?: Fd | undefined;
   /** A container's root, {@linkcode ROOT_FD}: opened already, or to be put together in a mount namespace of the worker's. */
   readonly view?: { readonly kind: "opened"; readonly root: Fd } | ContainerView | undefined;
 }
 
-const SIGKILL = 9;
+/** A worker: it takes plans, a line of JSON each, and answers with lines, until its stdin ends. */
+export class WorkerProcess {
+  readonly #pid: Pid;
+  readonly #input: ByteSink;
+  readonly #output: ByteSource;
+  readonly #decoder = new TextDecoder();
+  #lines: string[] = [];
+  #rest = "";
+  #exitCode: number | undefined;
 
-/**
- * Runs a worker on a plan until it ends.
- * @param map The ids of its user namespace; a map of one id needs none, and gets none. A map without the caller's id
- * gets it, behind the others: the worker makes files for containers of that map in directories of the caller's.
- * @param plan What it reads from stdin, as JSON.
- * @returns Its exit code, 128 and the signal where one ended it.
- */
-export async function launchWorker(map: IdMap, plan: unknown, options: WorkerOptions): Promise<number> {
-  const stdin = makePipe();
-  const stdout = makePipe();
-  let pid: Pid;
-  try {
-    pid = startWorker(map, stdin.read, stdout.write, options);
-  } catch (error) {
-    close(stdin.write);
-    close(stdout.read);
-    throw error;
-  } finally {
-    close(stdin.read);
-    close(stdout.write);
+  /**
+   * Starts one.
+   * @param map The ids of its user namespace; a map of one id needs none, and gets none. A map without the caller's id
+   * gets it, behind the others: the worker makes files for containers of that map in directories of the caller's.
+   * @throws {OsError} Of the step of its start that failed.
+   */
+  constructor(map: IdMap, options: WorkerOptions) {
+    const stdin = makePipe();
+    const stdout = makePipe();
+    try {
+      this.#pid = startWorker(map, stdin.read, stdout.write, options);
+    } catch (error) {
+      close(stdin.write);
+      close(stdout.read);
+      throw error;
+    } finally {
+      close(stdin.read);
+      close(stdout.write);
+    }
+    // by events: two workers that were waited for in calls would take all of Bun's threads on two processors
+    this.#input = openSink(stdin.write);
+    this.#output = openSource(stdout.read);
   }
-  const kill = () => void tryCall("kill", pid, SIGKILL);
-  options.signal?.addEventListener("abort", kill);
-  try {
-    await writeAllLater(stdin.write, new TextEncoder().encode(JSON.stringify(plan)));
-    close(stdin.write);
-    await readLinesLater(stdout.read, options.onLine);
-  } finally {
-    options.signal?.removeEventListener("abort", kill);
-    close(stdout.read);
+
+  /** Gives it a plan. When it is gone, its missing answer tells. */
+  async send(plan: unknown): Promise<void> {
+    await this.#input.write(new TextEncoder().encode(`${JSON.stringify(plan)}\n`));
   }
-  return exitCodeOf(waitFor(pid));
+
+  /** The next line that it writes; undefined when it has ended. */
+  async nextLine(): Promise<string | undefined> {
+    for (;;) {
+      const line = this.#lines.shift();
+      if (line !== undefined) return line;
+      const bytes = await this.#output.read();
+      if (bytes === undefined) return undefined;
+      const lines = (this.#rest + this.#decoder.decode(bytes, { stream: true })).split("\n");
+      this.#rest = lines.pop()!;
+      this.#lines = lines;
+      if (this.#rest.length > MOST_LINE_CHARACTERS) {
+        throw new Error(`Worker wrote a line of more than ${MOST_LINE_CHARACTERS} characters`);
+      }
+    }
+  }
+
+  /** Tells it that no plan comes any more. */
+  async endInput(): Promise<void> {
+    await this.#input.end();
+  }
+
+  /** Ends it at once. */
+  kill(): void {
+    if (this.#exitCode === undefined) tryCall("kill", this.#pid, SIGNALS.KILL);
+  }
+
+  /** Waits for its end, after {@linkcode endInput} or {@linkcode kill}. @returns Its exit code, 128 and the signal where one ended it. */
+  async end(): Promise<number> {
+    if (this.#exitCode === undefined) {
+      await this.endInput();
+      await this.#output.cancel();
+      this.#exitCode = exitCodeOf(waitFor(this.#pid));
+    }
+    return this.#exitCode;
+  }
 }
 
 function startWorker(map: IdMap, input: Fd, output: Fd, { inNamespace, data, view }: WorkerOptions): Pid {
@@ -143,31 +180,4 @@ function closeOthersSteps(kept: readonly number[]): Step[] {
     from = fd + 1;
   }
   return [...steps, step("close_range", [from, 0xffffffff, 0], "close", `descriptors from ${from} on`)];
-}
-
-/** Writes all; when the worker is gone, its missing answer tells. */
-async function writeAllLater(fd: Fd, bytes: Uint8Array): Promise<void> {
-  const source = allocate(bytes.length);
-  source.set(bytes);
-  for (let done = 0; done < source.length;) {
-    const count = await writeLater(fd, source.subarray(done));
-    if (count < 0) return;
-    done += count;
-  }
-}
-
-async function readLinesLater(fd: Fd, onLine: (line: string) => void): Promise<void> {
-  const decoder = new TextDecoder();
-  const buffer = allocate(65536);
-  let rest = "";
-  for (;;) {
-    const count = expectResult(await readLater(fd, buffer), "read", "answer of a worker");
-    if (count === 0) return;
-    const lines = (rest + decoder.decode(buffer.subarray(0, count), { stream: true })).split("\n");
-    rest = lines.pop()!;
-    lines.forEach(onLine);
-    if (rest.length > MOST_LINE_CHARACTERS) {
-      throw new Error(`Worker wrote a line of more than ${MOST_LINE_CHARACTERS} characters`);
-    }
-  }
 }

@@ -1,6 +1,6 @@
 /**
- * Work on files whose owners exist only inside of a user namespace. The binary executes itself there, is given a plan as
- * one JSON document on stdin, and answers with lines of JSON on stdout: progress now and then, the outcome last.
+ * Work on files whose owners exist only inside of a user namespace. The binary executes itself there, is given plans as
+ * lines of JSON on stdin, and answers each with lines of JSON on stdout: progress now and then, the outcome last.
  *
  * Each plan is complete: a worker reads no environment, no configuration and no container's files but those it names.
  *
@@ -160,8 +160,8 @@ async function runPlan(
 const PROGRESS_MS = 100;
 
 /**
- * The worker's whole life: reads a plan, does it, writes lines.
- * @returns The exit code: 0, or 1 after a line that says what failed.
+ * The worker's whole life: plans come, a line each, and lines go out about each, until the input ends.
+ * @returns The exit code: 0, or 1 where the last plan failed.
  */
 export async function serveWorker(
   input: AsyncIterable<Uint8Array>,
@@ -169,20 +169,33 @@ export async function serveWorker(
   nowMs: () => number,
 ): Promise<number> {
   const say = (line: WorkerLine) => write(`${JSON.stringify(line)}\n`);
+  let code = 0;
   try {
-    const plan = parseWorkerPlan(await readText(input));
+    for await (const text of readPlans(input)) {
+      code = await servePlan(text, say, nowMs) ? 0 : 1;
+    }
+    return code;
+  } catch (error) {
+    say({ kind: "failed", error: packError(error) });
+    return 1;
+  }
+}
+
+/** Does one plan, and says what came of it. */
+async function servePlan(text: string, say: (line: WorkerLine) => void, nowMs: () => number): Promise<boolean> {
+  try {
     let lastMs = -Infinity;
-    const value = await runPlan(plan, (doneBytes, totalBytes) => {
+    const value = await runPlan(parseWorkerPlan(text), (doneBytes, totalBytes) => {
       const ms = nowMs();
       if (ms - lastMs < PROGRESS_MS) return;
       lastMs = ms;
       say({ kind: "progress", doneBytes, totalBytes });
     });
     say({ kind: "done", value });
-    return 0;
+    return true;
   } catch (error) {
     say({ kind: "failed", error: packError(error) });
-    return 1;
+    return false;
   }
 }
 
@@ -201,16 +214,19 @@ export function parseWorkerPlan(text: string): WorkerPlan {
 
 const MAX_PLAN_BYTES = 16 << 20;
 
-async function readText(input: AsyncIterable<Uint8Array>): Promise<string> {
+/** The lines of the input; the last one needs no end. */
+async function* readPlans(input: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder();
-  let text = "";
+  let rest = "";
   for await (const chunk of input) {
-    text += decoder.decode(chunk, { stream: true });
-    if (text.length > MAX_PLAN_BYTES) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    rest = lines.pop()!;
+    yield* lines;
+    if (rest.length > MAX_PLAN_BYTES) {
       throw new DugoutError("PLAN_INVALID", "Cannot read the worker's plan: it is too long");
     }
   }
-  return text + decoder.decode();
+  if (rest !== "") yield rest;
 }
 
 /** An error as data. A bug of ours keeps its stack, for the report. */

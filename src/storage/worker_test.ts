@@ -58,8 +58,18 @@ test("an error keeps its code, its hint and its exit code on the way between pro
   assert.equal(error.exitCode, 125);
 });
 
+test("several plans come one after another, and one that fails is not the end", async () => {
+  using t = makeTestLayers();
+  for (const name of ["a", "b"]) mkdirSync(join(t.path, name));
+  const remove = (name: string) => JSON.stringify({ kind: "removeTree", path: join(t.path, name) });
+  const { code, lines } = await serve(`${remove("a")}\n{"kind":"other"}\n${remove("b")}\n`);
+  assert.deepEqual(lines.map(({ kind }) => kind), ["done", "failed", "done"]);
+  assert.equal(code, 0);
+  assert.deepEqual(await serve(""), { code: 0, lines: [] });
+});
+
 test("what is no plan is refused", async () => {
-  const bad: unknown[] = ["", "{", "null", {}, { kind: "other" }, { kind: "removeTree", path: "relative" }];
+  const bad: unknown[] = ["\n", "{", "null", {}, { kind: "other" }, { kind: "removeTree", path: "relative" }];
   bad.push({ kind: "unpack", layers: "/l", diffId: "sha256:../../x", blob: "/b", ownership: "single" });
   for (const plan of bad) {
     const { code, lines } = await serve(plan);

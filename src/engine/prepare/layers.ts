@@ -7,13 +7,15 @@ import { type IdMap, isSingle, mapName } from "#linux/idmap.ts";
 import type { Digest } from "#oci/digest.ts";
 import { DugoutError } from "#oci/error.ts";
 import type { ImageContent } from "#image/closure.ts";
+import type { Unpacker } from "#image/pull.ts";
 import { blobPath } from "#storage/content.ts";
 import { hasLayer, layerPaths, type LayersPath, openLayers } from "#storage/layers.ts";
 import { needsSettling } from "#storage/settle.ts";
 import type { RootfsPlan } from "#runtime/setup.ts";
 import type { Engine } from "../engine.ts";
 import type { RootSource } from "./prepare.ts";
-import { runInWorker, type RunWorkerOptions } from "../worker.ts";
+import { runInWorker } from "../worker.ts";
+import { WorkerPool } from "../worker_pool.ts";
 
 /** The layers of an id map. */
 export interface LayerStore {
@@ -32,24 +34,23 @@ export function isUnpacked(layers: LayerStore, diffId: Digest): boolean {
   return hasLayer(layers.path, diffId);
 }
 
-/** Unpacks a blob that is in the store; another process that is at it is waited for. */
-export async function unpackBlob(
-  layers: LayerStore,
-  layer: { blobPath: string; diffId: Digest },
-  options: RunWorkerOptions = {},
-): Promise<void> {
-  const { warnings } = await runInWorker(layers.map, {
-    kind: "unpack",
-    layers: layers.path,
-    diffId: layer.diffId,
-    blob: layer.blobPath,
-    ownership: isSingle(layers.map) ? "single" : "mapped",
-  }, options);
-  warnings.forEach(layers.engine.warn);
-}
-
 /** Layers that are unpacked at once: there are two processors to count on. */
 const AT_ONCE = 2;
+
+/** Opens workers that unpack blobs that are in the store. A layer that another process is at is waited for. */
+export function openUnpacker({ engine, map, path }: LayerStore, layers: number): Unpacker {
+  const pool = new WorkerPool(map);
+  pool.warmUp(Math.min(layers, AT_ONCE));
+  return {
+    async unpack({ diffId, blobPath }, onProgress, signal) {
+      const ownership = isSingle(map) ? "single" : "mapped";
+      const plan = { kind: "unpack", layers: path, diffId, blob: blobPath, ownership } as const;
+      const { warnings } = await pool.run(plan, { onProgress, signal });
+      warnings.forEach(engine.warn);
+    },
+    [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
+  };
+}
 
 /**
  * Unpacks what is missing of an image's layers.
@@ -59,18 +60,22 @@ export async function ensureLayers(layers: LayerStore, image: ImageContent): Pro
   const missing = new Map(
     image.layers.filter(({ diffId }) => !isUnpacked(layers, diffId)).map((layer) => [layer.diffId, layer]),
   );
-  const queue = [...missing.values()];
-  const work = async () => {
-    for (let layer = queue.shift(); layer !== undefined; layer = queue.shift()) {
-      await unpackBlob(layers, { blobPath: blobPath(layers.engine.store, layer.digest), diffId: layer.diffId });
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  if (missing.size > 0) await unpackAll(layers, [...missing.values()]);
   const diffIds = image.layers.map(({ diffId }) => diffId).reverse();
   if (needsSettling(layers.path, diffIds)) {
     await runInWorker(layers.map, { kind: "settle", layers: layers.path, diffIds });
   }
   return [...new Set(diffIds)].map((diffId) => layerPaths(layers.path, diffId).diff);
+}
+
+async function unpackAll(layers: LayerStore, queue: ImageContent["layers"][number][]): Promise<void> {
+  await using unpacker = openUnpacker(layers, queue.length);
+  const work = async () => {
+    for (let layer = queue.shift(); layer !== undefined; layer = queue.shift()) {
+      await unpacker.unpack({ blobPath: blobPath(layers.engine.store, layer.digest), diffId: layer.diffId });
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
 }
 
 /** Refuses an image without layers: there is nothing to run. */

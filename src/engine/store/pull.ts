@@ -11,7 +11,7 @@ import { openRegistryAccess, type RegistryAccess } from "#image/registry/access.
 import { chooseIdMap } from "#runtime/identity.ts";
 import type { Engine } from "../engine.ts";
 import { notePull } from "../events/image_events.ts";
-import { isUnpacked, openLayerStore, unpackBlob } from "../prepare/layers.ts";
+import { isUnpacked, openLayerStore, openUnpacker } from "../prepare/layers.ts";
 
 /** What a pull is told. */
 export interface PullOptions {
@@ -52,11 +52,7 @@ export function pullHost(engine: Engine, access: RegistryAccess, options: PullOp
     access,
     nowMs: () => Date.now(),
     hasLayer: (diffId: Parameters<typeof isUnpacked>[1]) => isUnpacked(layers, diffId),
-    unpackLayer: (
-      layer: { blobPath: string; diffId: Parameters<typeof isUnpacked>[1] },
-      onProgress: (done: number, total: number) => void,
-      signal: AbortSignal,
-    ) => unpackBlob(layers, layer, { onProgress, signal }),
+    openUnpacker: (missing: number) => openUnpacker(layers, missing),
     onEvent: (event: PullEvent) => {
       if (event.kind === "pulled") notePull(engine, event.result);
       options.onEvent?.(event);
