@@ -191,3 +191,27 @@ function parseRanges(text: string): IdRange[] | undefined {
   }
   return ranges;
 }
+
+/**
+ * A map as it is written inside of another user namespace, which is to be its parent: there the outside ids are those that the
+ * parent gives.
+ * @throws {RangeError} When the parent lacks an id.
+ */
+export function mapWithin(ranges: readonly IdRange[], parent: readonly IdRange[]): IdRange[] {
+  const map: IdRange[] = [];
+  for (const range of ranges) {
+    let { inside, outside, count } = range;
+    while (count > 0) {
+      const holder = parent.find((r) => outside >= r.outside && outside < r.outside + r.count);
+      if (holder === undefined) throw new RangeError(`Id ${outside} is not mapped in the parent's user namespace`);
+      const offset = outside - holder.outside;
+      const taken = Math.min(count, holder.count - offset);
+      // the kernel takes no range that reaches over two of the parent's
+      map.push({ inside, outside: holder.inside + offset, count: taken });
+      inside += taken;
+      outside += taken;
+      count -= taken;
+    }
+  }
+  return map;
+}

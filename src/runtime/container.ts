@@ -13,6 +13,7 @@
  */
 import { MOUNT_ATTR_RDONLY } from "#linux/mount.ts";
 import { type Step, step, type Tape, type TapeBuffer } from "#tape/step.ts";
+import { attachBuffers, leaveHelperSteps } from "./attach_steps.ts";
 import { maskSteps, readOnlySteps } from "./mask_steps.ts";
 import { place } from "./mount_steps.ts";
 import { betweenSteps, FORK_BETWEEN_BUFFERS, forkBetweenSteps } from "./fork_between_steps.ts";
@@ -60,6 +61,7 @@ export interface TapeExtras {
 export function planContainer(setup: ContainerSetup, extras?: TapeExtras): Tape {
   const { spec } = setup;
   const process = requireProcess(spec);
+  const leave = setup.attachment === undefined ? [] : leaveHelperSteps();
   const relays = setup.stdio.kind === "inherit" ? setup.stdio.relays : [];
   const steps: Step[] = [
     blockSignalsStep(),
@@ -71,6 +73,7 @@ export function planContainer(setup: ContainerSetup, extras?: TapeExtras): Tape 
     ...(setup.keepsOutput
       ? [
         ...forkBetweenSteps("between"),
+        ...leave,
         // the player is executed once more, and then what removes the container
         ...(setup.callerId === 0 ? [] : keepCapabilitiesSteps()),
         ...handOverSteps(setup.stdio.kind === "terminal", relays),
@@ -80,6 +83,7 @@ export function planContainer(setup: ContainerSetup, extras?: TapeExtras): Tape 
       : [
         ...childNamespaceSteps(setup),
         ...forkSteps("container"),
+        ...leave,
         ...waitSteps(relays, cleanUpSteps(setup.rootfs), extras),
         ...lostSteps(),
       ]),
@@ -122,6 +126,9 @@ function buffersOf(setup: ContainerSetup): Map<string, TapeBuffer> {
   buffers.set("cwd", { sizeBytes: 4096 });
   buffers.set("exec errno", { sizeBytes: 8, bytes: execErrnoBytes() });
   if (setup.keepsOutput) { for (const [name, buffer] of FORK_BETWEEN_BUFFERS) buffers.set(name, buffer); }
+  if (setup.attachment !== undefined) {
+    for (const [name, buffer] of attachBuffers(setup.attachment)) buffers.set(name, buffer);
+  }
   if (setup.init) buffers.set("reaped", { sizeBytes: 8 });
   if (setup.stdio.kind === "terminal") {
     buffers.set("console control", { sizeBytes: 24, bytes: consoleControl() });

@@ -19,6 +19,7 @@ import {
 import { MNT_DETACH, MS_PRIVATE, MS_REC, MS_SLAVE } from "#linux/mount.ts";
 import type { NamespaceType, RuntimeSpec } from "#oci/runtime_spec.ts";
 import { operate, type Step, step } from "#tape/step.ts";
+import { attachNetworkSteps, childUserNamespaceSteps } from "./attach_steps.ts";
 import { place } from "./mount_steps.ts";
 import { fuseMessageSteps, fuseSteps } from "./rootfs_steps.ts";
 import type { ContainerSetup } from "./setup.ts";
@@ -71,6 +72,9 @@ export function enterUserNamespaceSteps(
 ): Step[] {
   const { meanwhile = [], held } = extras ?? {};
   const joined = joinedUserNamespace(setup);
+  if (setup.attachment !== undefined) {
+    return childUserNamespaceSteps(setup.attachment, { map: setup.map, joined }, meanwhile);
+  }
   if (joined !== undefined) return [...meanwhile, ...joinSteps("user", joined)];
   return held === undefined ? userNamespaceSteps(setup.map, meanwhile) : joinHeldSteps(held, meanwhile);
 }
@@ -172,6 +176,7 @@ export function innerNamespaceSteps(setup: ContainerSetup): Step[] {
     ),
   );
   if (namespaceOf(spec, "network") === "new") steps.push(...loopbackSteps());
+  if (setup.attachment !== undefined) steps.push(...attachNetworkSteps(setup.attachment));
   if (spec.hostname !== undefined && namespaceOf(spec, "uts") !== "host") {
     steps.push(step("sethostname", [spec.hostname, byteLength(spec.hostname)], "set host name", spec.hostname));
   }

@@ -5,6 +5,7 @@
  */
 import type { IdMap } from "#linux/idmap.ts";
 import type { ProcessSpec, RuntimeSpec } from "#oci/runtime_spec.ts";
+import type { NetworkAttachment } from "./attach_steps.ts";
 import type { MaskKind } from "./mask_steps.ts";
 
 /** How the root file system comes to be. Directories are absolute paths of the host. */
@@ -100,6 +101,8 @@ export interface ContainerSetup {
   readonly userNamespace?: string;
   /** The file of another container's mount namespace, whose /dev/shm the specification's bind of /dev/shm means. */
   readonly shmNamespace?: string;
+  /** The networks that it is joined to: its user namespace is made below the user's shared one then. */
+  readonly attachment?: NetworkAttachment | undefined;
   readonly host: HostFeatures;
   readonly stdio: StdioPlan;
   /** Whether the monitor goes on with a tape of its own, which keeps the output: always with a terminal. */

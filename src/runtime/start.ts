@@ -22,7 +22,8 @@ import type { ContainerSetup } from "./setup.ts";
 export function startContainer(setup: ContainerSetup, tape: Tape, fds: StartFds): Running {
   return launchContainer({
     tape: { bytes: encodeTape(tape, HOST_ARCH), errorFd: tape.errorFd },
-    map: joinedUserNamespace(setup) === undefined ? setup.map : undefined,
+    // a tape that joins one, or makes its own below the shared one, needs nobody outside
+    map: joinedUserNamespace(setup) === undefined && setup.attachment === undefined ? setup.map : undefined,
     describeFailure(failure) {
       const error = failureError(tape, failure);
       return tape.steps[failure.index]?.id === EXEC ? programError(error) : error;

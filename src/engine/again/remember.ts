@@ -16,6 +16,7 @@ import { encodeTape } from "#tape/encode.ts";
 import type { ContainerDirectory } from "../record/container_directory.ts";
 import type { Engine } from "../engine.ts";
 import type { Prepared, RootSource } from "../prepare/prepare.ts";
+import { wantsNetworks } from "../network/wants_networks.ts";
 import { healthConfig } from "../health/health_config.ts";
 import { needsOpening } from "../volumes/volume_mounts.ts";
 import { ANSWER_BUFFER, factSteps } from "./facts.ts";
@@ -56,6 +57,7 @@ export function isRememberable(request: RunRequest, options: RunOptions, root: R
     !needsOpening(request, root.config) &&
     // the keeper is called by the whole way alone
     healthConfig(request.health, root.config) === undefined && !kinds.includes("container") &&
+    !wantsNetworks(request) &&
     root.rootfs.kind === "overlay";
 }
 

@@ -29,7 +29,7 @@ import { makeTreeDirectories } from "../prepare/host_tree.ts";
 import { copyLayers } from "../prepare/layers.ts";
 import type { OpenedMounts } from "../prepare/open_mounts.ts";
 import { isNoexec } from "../paths.ts";
-import { checkNetwork, type RootSource } from "../prepare/prepare.ts";
+import type { RootSource } from "../prepare/prepare.ts";
 import { discardContainer, forgetContainer, ownVolumes } from "./remove.ts";
 import { openRoot } from "../prepare/root.ts";
 import { needsOpening, plainMounts } from "../volumes/volume_mounts.ts";
@@ -55,7 +55,6 @@ export interface Plan {
 
 /** Plans a container: its image is found, pulled and unpacked. */
 export async function planRun({ engine, request, options, fetchImage }: MakeInput): Promise<Plan> {
-  checkNetwork(request);
   const id = makeContainerId();
   const directory = containerDirectory(engine.dataRoot, engine.runRoot, id);
   return { directory, ...await openRoot({ engine, request, options, directory, fetchImage }) };

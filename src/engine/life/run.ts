@@ -28,6 +28,8 @@ import { readBootId, readStartTime } from "#linux/proc.ts";
 import { writeState } from "../record/state.ts";
 import { needsOpening, type OpenedMount, plainMounts } from "../volumes/volume_mounts.ts";
 import { openPidfile, type Pidfile } from "../record/pidfile.ts";
+import type { Networking } from "../network/networking.ts";
+import { wantsNetworks } from "../network/wants_networks.ts";
 import { healthConfig } from "../health/health_config.ts";
 import { keepsOutput } from "../record/keeps_output.ts";
 import {
@@ -91,6 +93,7 @@ function prepare(
   mounts: readonly OpenedMount[],
   { relays, hasTerminal }: StdioFds,
   userNamespace?: string,
+  networking?: Networking,
 ): Prepared {
   return prepareContainer({
     engine,
@@ -102,6 +105,7 @@ function prepare(
     guardTerminal: hasTerminal,
     terminal: undefined,
     userNamespace,
+    networking,
   });
 }
 
@@ -140,6 +144,7 @@ export async function runContainer(input: RunInput): Promise<RunResult> {
   const attended = isChecked ? (await import("../keeper/stay_attended.ts")).stayAttended(engine) : undefined;
   const status = await end;
   attended?.stop();
+  await leaveNetworks(input, directory.id);
   const exitCode = status === undefined ? undefined : exitCodeOf(status);
   const die = dieEvent(subject, { exitCode, startedMs }, Date.now());
   if (options.rm) {
@@ -208,7 +213,15 @@ async function startRun(input: RunInput): Promise<Started> {
   try {
     ({ anonymous: volumes, mounts } = await makeContainer(input, plan, name));
     stdioFds = openStdio(input.streams, { map: plan.map, uid: user.uid });
-    const prepared = prepare(input, plan, mounts, stdioFds, held?.path);
+    const networking = wantsNetworks(request)
+      ? await (await import("../network/networking.ts")).openNetworking(
+        engine,
+        request,
+        { id: directory.id, name },
+        plan.map,
+      )
+      : undefined;
+    const prepared = prepare(input, plan, mounts, stdioFds, held?.path, networking);
     for (const { path, text } of prepared.files) writeContainerFile(path, text);
     pidfile = options.pidfile === undefined ? undefined : openPidfile(options.pidfile);
     const tape = input.transformTape?.(prepared.tape) ?? prepared.tape;
@@ -219,6 +232,7 @@ async function startRun(input: RunInput): Promise<Started> {
     signals?.release();
     stdioFds?.close();
     pidfile?.remove();
+    await leaveNetworks(input, directory.id);
     await unmakeContainer(input, plan, name);
     throw error;
   }
@@ -243,6 +257,10 @@ async function startRun(input: RunInput): Promise<Started> {
     ? undefined
     : keepPlan(input, plan, footing, { name, notices, mounts, stdio: stdioFds });
   return { plan, subject, running, signals, startedMs, volumes, remember };
+}
+
+async function leaveNetworks({ engine, request }: RunInput, id: string): Promise<void> {
+  if (wantsNetworks(request)) await (await import("../network/networking.ts")).closeNetworking(engine, id);
 }
 
 /** Plans once more, so that the tape makes its user namespace itself, and keeps that. */

@@ -61,7 +61,7 @@ export async function startAgain(
     // docker's order (C-122)
     if (options.isAttached) noteEvent(engine, containerEvent(record, "attach"));
     forgetVolatile(plan.root.rootfs);
-    const started = startKept({
+    const started = await startKept({
       engine,
       ...container,
       plan,

@@ -39,6 +39,8 @@ import type { Engine } from "../engine.ts";
 import { containerEvent, type EventSubject, noteEvent } from "../events/events.ts";
 import { openKeptStdio } from "../streams/kept_stdio.ts";
 import { encodeLastWork, LAST_WORK_ARGUMENT } from "./last_work.ts";
+import type { Networking } from "../network/networking.ts";
+import { wantsNetworks } from "../network/wants_networks.ts";
 import { healthConfig } from "../health/health_config.ts";
 import { callKeeper } from "../keeper/keeper_lock.ts";
 import { logLimits } from "../log/limits.ts";
@@ -87,7 +89,7 @@ export interface StartedKept {
  * Starts a container; returns when its program runs. The caller holds its lock.
  * @throws {DugoutError | OsError} When it could not be started. It stays on record then, with the error.
  */
-export function startKept(input: StartInput): StartedKept {
+export async function startKept(input: StartInput): Promise<StartedKept> {
   const { engine, plan, restartCount } = input;
   const { directory } = plan;
   const startedMs = Date.now();
@@ -102,8 +104,14 @@ export function startKept(input: StartInput): StartedKept {
   forgetStop(engine, directory.id);
   let started: StartedKept;
   try {
-    started = launch(input, startedMs);
+    const networking = wantsNetworks(input.request)
+      ? await (await import("../network/networking.ts")).openNetworking(engine, input.request, input.subject, plan.map)
+      : undefined;
+    started = launch(input, startedMs, networking);
   } catch (error) {
+    if (wantsNetworks(input.request)) {
+      await (await import("../network/networking.ts")).closeNetworking(engine, directory.id);
+    }
     forgetEnd(directory);
     noteFailure(input, error);
     throw error;
@@ -148,7 +156,7 @@ function noteFailure({ plan: { directory }, isNew }: StartInput, error: unknown)
 }
 
 /** Opens what the monitor keeps, and has the tape played. */
-function launch(input: StartInput, startedMs: number): StartedKept {
+function launch(input: StartInput, startedMs: number, networking: Networking | undefined): StartedKept {
   const { engine, request, options, plan } = input;
   const { directory, user } = plan;
   using stack = new DisposableStack();
@@ -171,6 +179,7 @@ function launch(input: StartInput, startedMs: number): StartedKept {
     guardTerminal: stdio.hasTerminal,
     terminal: options.tty ? input.terminal ?? { rows: 24, columns: 80 } : undefined,
     userNamespace: input.held?.path,
+    networking,
   });
   for (const { path, text } of prepared.files) writeContainerFile(path, text);
 

@@ -28,6 +28,8 @@ import type { ContainerDirectory } from "../record/container_directory.ts";
 import { deviceMounts } from "./devices.ts";
 import type { Engine } from "../engine.ts";
 import { hostsText, resolvText } from "./etc_files.ts";
+import type { Networking } from "../network/networking.ts";
+import { wantsNetworks } from "../network/wants_networks.ts";
 import { mapOf, shareNamespaces } from "./join.ts";
 import { containerCapabilities, makeSpec } from "./spec.ts";
 import { encodeSpecFile, makeSpecFile, SPEC_FILE } from "./spec_file.ts";
@@ -75,6 +77,8 @@ export interface PrepareInput {
   readonly terminal: { rows: number; columns: number } | undefined;
   /** A user namespace with that map which is there already. */
   readonly userNamespace?: string | undefined;
+  /** The networks that it has joined. */
+  readonly networking?: Networking | undefined;
 }
 
 const SINGLE_ROOT_ID = { uid: 0, gid: 0 };
@@ -139,14 +143,14 @@ function checkMapped(map: IdMap, user: ResolvedUser): void {
 }
 
 /**
- * The map of a container whose ids do not depend on its user: with subordinate ids. Undefined where they do, or where
- * another container's user namespace is joined.
+ * The map of a container whose ids do not depend on its user: with subordinate ids. Undefined where they do, where another
+ * container's user namespace is joined, or where its own is made below the shared one, which takes no time.
  */
 export function earlyMap(engine: Engine, request: RunRequest): IdMap | undefined {
   const joins = [request.pid, request.ipc, request.uts, request.network, request.userns].some(({ kind }) =>
     kind === "container"
   );
-  if (engine.identity.ranges === undefined || joins) return undefined;
+  if (engine.identity.ranges === undefined || joins || wantsNetworks(request)) return undefined;
   return chooseIdMap(engine.identity, usernsMode(request), SINGLE_ROOT_ID);
 }
 
@@ -184,9 +188,10 @@ function readAccounts(lowers: readonly string[], path: string): Uint8Array | und
 
 /** Plans a container; writes nothing. */
 export function prepareContainer(input: PrepareInput): Prepared {
-  const { engine, directory, map, user, root, stdio } = input;
+  const { engine, directory, map, user, root, stdio, networking } = input;
   const { request, joined, shmNamespace, etcDirectory } = shareNamespaces(engine, input.request, map);
-  const sharesNetwork = request.network.kind === "host" || request.network.kind === "default";
+  const sharesNetwork = networking === undefined &&
+    (request.network.kind === "host" || request.network.kind === "default");
   const hostname = request.hostname ?? (etcDirectory === undefined ? undefined : readHostname(etcDirectory)) ??
     (sharesNetwork || request.uts.kind === "host" ? machineName() : directory.id.slice(0, 12));
   const files = [
@@ -207,6 +212,7 @@ export function prepareContainer(input: PrepareInput): Prepared {
     hostname,
     terminal: input.terminal,
     lastCapability: engine.host.lastCapability,
+    ownNetwork: request.network.kind === "none" || networking !== undefined,
     ttyGroupMapped: outsideId(map.gid, 5) !== undefined,
     cgroup2: hasCgroup2() ? "/sys/fs/cgroup" : undefined,
     joined,
@@ -238,6 +244,7 @@ export function prepareContainer(input: PrepareInput): Prepared {
     callerId: isMapped(map, engine.identity) ? insideId(map.uid, engine.identity.uid) : undefined,
     ...(input.userNamespace === undefined ? {} : { userNamespace: input.userNamespace }),
     ...(shmNamespace === undefined ? {} : { shmNamespace }),
+    ...(networking === undefined ? {} : { attachment: networking.attachment }),
     host: engine.host,
     stdio,
     keepsOutput: input.keepsOutput,
@@ -315,16 +322,18 @@ interface EtcFile {
   readonly destination: string;
 }
 
-function etcFiles({ request, directory }: PrepareInput, hostname: string, sharesNetwork: boolean): EtcFile[] {
+function etcFiles(
+  { request, directory, networking }: PrepareInput,
+  hostname: string,
+  sharesNetwork: boolean,
+): EtcFile[] {
   const added = request.extraHosts.map(({ name, address }) => ({
     name,
     // the host is itself where its network is shared
-    address: typeof address === "string" ? address : "127.0.0.1",
+    address: typeof address === "string" ? address : networking === undefined ? "127.0.0.1" : networking.hostAddress,
   }));
-  const own = [{
-    name: request.domainname === undefined ? hostname : `${hostname}.${request.domainname} ${hostname}`,
-    address: "127.0.1.1",
-  }];
+  const ownName = request.domainname === undefined ? hostname : `${hostname}.${request.domainname} ${hostname}`;
+  const own = (networking?.addresses ?? ["127.0.1.1"]).map((address) => ({ name: ownName, address }));
   return [
     {
       path: join(directory.path, "hosts"),
@@ -335,7 +344,7 @@ function etcFiles({ request, directory }: PrepareInput, hostname: string, shares
     {
       path: join(directory.path, "resolv.conf"),
       text: resolvText(readQuietly("/etc/resolv.conf"), {
-        servers: request.dns.servers,
+        servers: request.dns.servers.length > 0 ? request.dns.servers : networking?.nameServers ?? [],
         searches: request.dns.search,
         options: request.dns.options,
       }),
@@ -388,23 +397,4 @@ function aptFile({ map, root, directory }: PrepareInput): EtcFile[] {
 /** A name for a container's record of its root: the layers and the map they were unpacked with. */
 export function describeRoot(root: RootSource, map: IdMap): { map: string; lowers: string[] } {
   return { map: mapName(map), lowers: root.lowers.map((path) => basename(join(path, ".."))) };
-}
-
-/** Refuses what cannot be before the network stack and control groups are there. */
-export function checkNetwork(request: RunRequest): void {
-  switch (request.network.kind) {
-    case "default":
-    case "host":
-    case "none":
-    case "container":
-      return;
-    default:
-      throw new DugoutError(
-        "NETWORK_NOT_YET",
-        `Cannot use the network mode ${quote(request.network.kind)}: this version has host, none and container:NAME`,
-        {
-          hint: "use --network host or --network none",
-        },
-      );
-  }
 }

@@ -30,6 +30,8 @@ export interface SpecInput {
   readonly terminal: { readonly rows: number; readonly columns: number } | undefined;
   /** Last capability that the kernel knows. */
   readonly lastCapability: number;
+  /** Whether it has a network namespace of its own. */
+  readonly ownNetwork: boolean;
   /** Whether the group of terminals is mapped. */
   readonly ttyGroupMapped: boolean;
   /** Where the machine's unified cgroup tree is, if it has one. */
@@ -155,7 +157,7 @@ function namespacesOf(input: SpecInput): NamespaceSpec[] {
     ["pid", request.pid.kind === "private"],
     ["ipc", request.ipc.kind !== "host"],
     ["uts", request.uts.kind === "private"],
-    ["network", request.network.kind === "none"],
+    ["network", input.ownNetwork],
     ["cgroup", request.cgroupns === "private"],
   ];
   return own.flatMap(([type, isOwn]): NamespaceSpec[] => {
@@ -170,7 +172,7 @@ const CLOSED = ["nosuid", "noexec", "nodev"];
 /** The kernel's file systems, then what the engine and the user bring, parents before what lies in them. */
 function mountsOf(input: SpecInput): MountSpec[] {
   const { request, joined } = input;
-  const ownNetwork = request.network.kind === "none" || joined.has("network");
+  const ownNetwork = input.ownNetwork || joined.has("network");
   const ownPid = request.pid.kind !== "host";
   const readOnlySys = request.privileged ? [] : ["ro"];
   const mounts: MountSpec[] = [
