@@ -1,15 +1,17 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { ENOSYS } from "#linux/errno_values.ts";
-import type { IdMap } from "#linux/idmap.ts";
+import { type IdMap, mapAround } from "#linux/idmap.ts";
 import type { MountSpec, NamespaceType, RuntimeSpec } from "#oci/runtime_spec.ts";
 import { kindsOf } from "#tape/calls.ts";
 import { encodeTape } from "#tape/encode.ts";
 import { OPERATIONS } from "#tape/layout.ts";
+import { step } from "#tape/step.ts";
 import { printTape } from "#tape/print.ts";
 import { findUnsetResults } from "#tape/unset.ts";
 import { expectGolden } from "../../tests/support/golden.ts";
 import { planContainer } from "./container.ts";
+import type { NetworkAttachment } from "./attach_steps.ts";
 import type { ContainerSetup } from "./setup.ts";
 
 const NAMESPACES: readonly NamespaceType[] = ["user", "mount", "pid", "ipc", "uts", "network", "cgroup"];
@@ -198,5 +200,26 @@ test("A-045 a restriction that fails ends the start, and only what is missing is
       }
       if (call === "keyctl" && !setup.filterHidesKeys) assert.equal(jump?.only, ENOSYS);
     }
+  }
+});
+
+const ATTACHMENT: NetworkAttachment = {
+  userNamespace: "/proc/9/ns/user",
+  networkNamespace: "/proc/9/ns/net",
+  map: { uid: RANGE, gid: RANGE },
+  outside: [step("getpid", [], "make links at", "bridges")],
+  inside: [step("getppid", [], "give addresses to", "links")],
+  buffers: [],
+};
+
+test("a container in networks has its user namespace below the shared one, and its links are made there", () => {
+  const namespaces = NAMESPACES.map((type) => ({ type }));
+  const setup = { ...SETUP, attachment: ATTACHMENT, spec: { ...SPEC, linux: { namespaces } } };
+  const keepId = { uid: mapAround(1000, 1000, [{ start: 100000, count: 65536 }]), gid: RANGE };
+  expectGolden("tapes/attached.txt", printTape(planContainer({ ...setup, map: keepId })).join("\n"));
+  for (const keepsOutput of [false, true]) {
+    const tape = planContainer({ ...setup, keepsOutput });
+    assert.deepEqual(findUnsetResults(tape), []);
+    encodeTape(tape, "x86_64");
   }
 });
