@@ -13,7 +13,6 @@ import { statFileSystem } from "#linux/statfs.ts";
 import { DugoutError } from "#oci/error.ts";
 import type { RunConfig } from "#oci/image_config.ts";
 import type { MountSpec, RuntimeSpec } from "#oci/runtime_spec.ts";
-import { quote } from "#oci/text.ts";
 import type { RunRequest } from "#docker/run_request.ts";
 import { planContainer } from "#runtime/container.ts";
 import { chooseIdMap, isMapped } from "#runtime/identity.ts";
