@@ -14,6 +14,8 @@ export interface Reach {
   readonly own: readonly IpAddress[];
   /** An address of the network that leads to the host's 127.0.0.1 or ::1, where that was asked for. */
   readonly hostLoopback: readonly IpAddress[];
+  /** The link's own networks: what its containers send comes from an address of them. */
+  readonly subnets: readonly Prefix[];
   /** The networks of all links: they do not reach each other, and what is on one's own link needs no gateway. */
   readonly networks: readonly Prefix[];
   /** Nothing but the stack's own addresses. */
@@ -102,9 +104,9 @@ function classifyIpv6({ a, b, c, d }: IpAddress): Verdict {
   return isGlobal || isUniqueLocal ? "outside" : "reserved";
 }
 
-/** Whether a container of the link may send from an address: one of the link's network, and not the stack's own. */
-export function isSourceAllowed(reach: Reach, subnets: readonly Prefix[], source: IpAddress): boolean {
-  for (let i = 0; i < reach.own.length; i++) if (sameAddress(reach.own[i]!, source)) return false;
+/** Whether a container of the link may send from an address: one of the link's networks, and not the stack's own. */
+export function isSourceAllowed({ own, subnets }: Reach, source: IpAddress): boolean {
+  for (let i = 0; i < own.length; i++) if (sameAddress(own[i]!, source)) return false;
   for (let i = 0; i < subnets.length; i++) if (isInPrefix(source, subnets[i]!)) return true;
   return false;
 }

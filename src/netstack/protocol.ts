@@ -7,6 +7,8 @@
  */
 import type { Frame } from "./frame.ts";
 import type { Family, IpAddress } from "./ip_address.ts";
+import type { Reach } from "./destination.ts";
+import type { LinkAddresses } from "./link_addresses.ts";
 import type { Memory } from "./memory.ts";
 import type { Device } from "./device/device.ts";
 import type { HostEvents } from "./host_events.ts";
@@ -33,6 +35,12 @@ export interface Link {
   readonly mtu: number;
   /** Six bytes: ours. */
   readonly macAddress: Uint8Array;
+  /** The stack's own addresses on it. */
+  readonly addresses: LinkAddresses;
+  /** Where its containers may send to; made anew when links come and go. */
+  readonly reach: Reach;
+  /** Whether containers are told their addresses: by DHCP, and by router advertisements. */
+  readonly givesAddresses: boolean;
 }
 
 /** What a handler is made with. */
@@ -51,8 +59,14 @@ export interface Surroundings {
 export interface Neighbours {
   /**
    * Writes the six bytes of the MAC that a datagram for `address` is sent to at `offset` of the memory.
-   * @returns False when it is not known yet: then it is asked for, and the caller tries again when it retransmits, or is told by
-   * `onNeighbour` of its handler.
+   * @returns False when it is not known yet: then it is asked for, and the caller has the frame held, or tries again when
+   * `makeNeighbours`' `onKnown` tells it.
    */
   writeMac(link: number, family: Family, address: IpAddress, offset: number, nowMs: number): boolean;
+  /**
+   * Keeps a copy of a frame, whose destination is to be filled in, until its address answers, or others push it out.
+   * @param at Offset of its virtio header.
+   * @returns False when it is too long for that, or nobody was asked.
+   */
+  hold(link: number, address: IpAddress, at: number, length: number): boolean;
 }

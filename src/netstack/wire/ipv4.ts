@@ -115,10 +115,13 @@ export function writeIpv4(
   view.setUint16(at + IPV4.checksum, checksumOf(sumBytes(view, at, at + IPV4.SIZE)));
 }
 
-/** Makes the header at `at`, which has no options, that of a whole packet: what reassembly gives back. */
-export function writeWholeIpv4(view: DataView, at: number, totalLength: number): void {
-  view.setUint16(at + IPV4.totalLength, totalLength);
-  view.setUint16(at + IPV4.fragment, 0);
+/**
+ * Makes the header at `at`, which has no options, that of a fragment: a piece that begins at `offset` of the payload, a
+ * multiple of eight. An id of 0 at offset 0 with nothing behind it is a whole packet.
+ */
+export function writeIpv4Fragment(view: DataView, at: number, id: number, offset: number, moreFollow: boolean): void {
+  view.setUint16(at + IPV4.id, id);
+  view.setUint16(at + IPV4.fragment, (offset >> 3) | (moreFollow ? MORE_FRAGMENTS : 0));
   view.setUint16(at + IPV4.checksum, 0);
   view.setUint16(at + IPV4.checksum, checksumOf(sumBytes(view, at, at + IPV4.SIZE)));
 }

@@ -23,7 +23,7 @@ export const IPV6_FRAGMENT = { nextHeader: 0, offset: 2, id: 4, SIZE: 8 } as con
 
 const HOP_BY_HOP = 0;
 const ROUTING = 43;
-const FRAGMENT = 44;
+export const PROTOCOL_FRAGMENT = 44;
 const AUTHENTICATION = 51;
 const DESTINATION = 60;
 /** Followed at most: hop-by-hop, destination, routing, fragment, and destination again are all that RFC 8200 recommends. */
@@ -67,7 +67,7 @@ function followExtensions(view: DataView, start: number, end: number, into: IpHe
   for (let count = 0;; count++) {
     const kind = view.getUint8(protocolAt);
     const known = kind === DESTINATION || kind === ROUTING || kind === AUTHENTICATION || kind === HOP_BY_HOP;
-    if (!known && kind !== FRAGMENT) {
+    if (!known && kind !== PROTOCOL_FRAGMENT) {
       into.protocol = kind;
       into.protocolAt = protocolAt;
       into.transport = position;
@@ -76,7 +76,7 @@ function followExtensions(view: DataView, start: number, end: number, into: IpHe
     if (count === MAX_EXTENSIONS || position - start > MAX_EXTENSION_BYTES) return "excessive";
     if (kind === HOP_BY_HOP && count !== 0) return "malformed";
     if (position + 8 > end) return "truncated";
-    if (kind === FRAGMENT) {
+    if (kind === PROTOCOL_FRAGMENT) {
       if (hasFragmentHeader) return "malformed";
       hasFragmentHeader = true;
       const offset = view.getUint16(position + IPV6_FRAGMENT.offset);
@@ -121,4 +121,18 @@ export function writeIpv6(
   view.setUint8(at + IPV6.hopLimit, hopLimit);
   writeAddress(view, at + IPV6.source, 6, source);
   writeAddress(view, at + IPV6.destination, 6, destination);
+}
+
+/** Writes a fragment header: a piece that begins at `offset` of the payload, a multiple of eight. */
+export function writeIpv6Fragment(
+  view: DataView,
+  at: number,
+  protocol: number,
+  id: number,
+  offset: number,
+  moreFollow: boolean,
+): void {
+  view.setUint16(at + IPV6_FRAGMENT.nextHeader, protocol << 8);
+  view.setUint16(at + IPV6_FRAGMENT.offset, offset | (moreFollow ? 1 : 0));
+  view.setUint32(at + IPV6_FRAGMENT.id, id);
 }

@@ -1,0 +1,417 @@
+/**
+ * Who has an address on a link: ARP (RFC 826) and neighbour discovery (RFC 4861), asked and answered; and router
+ * advertisements on links whose containers are told their addresses.
+ *
+ * What is known is bounded for each link (A-064), and an entry that the engine has fixed is changed by no frame (A-060).
+ *
+ * @module
+ */
+import type { Frame } from "../frame.ts";
+import { addItem, type Chained, firstOf, type HashTable, makeHashTable, removeItem } from "../hash_table.ts";
+import { type Family, type IpAddress, isInPrefix, isIpv4, makeAddress, sameAddress } from "../ip_address.ts";
+import { addWord, endHash, type KeyedHash, makeKeyedHash, startHash } from "../keyed_hash.ts";
+import type { LinkAddress } from "../link_addresses.ts";
+import type { Link, Neighbours, Protocol, Surroundings } from "../protocol.ts";
+import { ARP, ARP_REPLY, ARP_REQUEST, checkArp, writeArp } from "../wire/arp.ts";
+import { ETHERNET, ETHERTYPE_ARP, ETHERTYPE_IPV6, isMac, multicastMac, writeEthernet } from "../wire/ethernet.ts";
+import {
+  finishIcmp,
+  ICMPV6_NEIGHBOUR_ADVERTISEMENT,
+  ICMPV6_NEIGHBOUR_SOLICITATION,
+  ICMPV6_ROUTER_SOLICITATION,
+  makeIcmpHeader,
+  readIcmp,
+} from "../wire/icmp.ts";
+import { PROTOCOL_ICMPV6, readAddress4, readAddress6, sumPseudoHeader } from "../wire/ip.ts";
+import { IPV6, writeIpv6 } from "../wire/ipv6.ts";
+import {
+  checkNdp,
+  copyNdpMac,
+  NA_OVERRIDE,
+  NA_ROUTER,
+  NA_SOLICITED,
+  NEIGHBOUR,
+  writeNeighbour,
+  writeRouterAdvertisement,
+} from "../wire/ndp.ts";
+import { VNET, writePlainVnet } from "../wire/vnet.ts";
+
+/** Entries a link. */
+const MAX_PER_LINK = 1024;
+/** An entry is used so long without asking again. */
+const FRESH_MS = 15_000;
+/** One that was asked for and has not answered for so long is not known any more. */
+const ANSWER_MS = 2_000;
+/** The same address is asked for so often at most. */
+const ASK_EVERY_MS = 500;
+/** How often a router says that it is there (RFC 4861 §6.2.1: MaxRtrAdvInterval). */
+const ADVERTISE_EVERY_MS = 600_000;
+const ROUTER_LIFETIME_SECONDS = 1800;
+const HOP_LIMIT = 255;
+
+/** What a maker is given to write frames into, in bytes. */
+export const NEIGHBOUR_SCRATCH_BYTES = 512;
+/** Frames that wait for an address to answer, and what each may take. */
+const HELD_FRAMES = 32;
+const HELD_BYTES = 2048;
+export const HELD_SPACE_BYTES = HELD_FRAMES * HELD_BYTES;
+
+const BROADCAST = Uint8Array.of(255, 255, 255, 255, 255, 255);
+const NO_MAC = new Uint8Array(6);
+const UNSPECIFIED: IpAddress = { a: 0, b: 0, c: 0, d: 0 };
+const ALL_NODES: IpAddress = { a: 0xff020000 | 0, b: 0, c: 0, d: 1 };
+
+interface Neighbour extends Chained<Neighbour> {
+  readonly link: number;
+  readonly address: IpAddress;
+  readonly mac: Uint8Array;
+  isKnown: boolean;
+  /** Told by the engine: frames do not change it. */
+  isFixed: boolean;
+  /** When it was heard of last. */
+  heardMs: number;
+  /** When it was asked for last. */
+  askedMs: number;
+  /** Since when it owes an answer; Infinity when it owes none. */
+  owesSinceMs: number;
+}
+
+interface HeldFrame {
+  neighbour: Neighbour | undefined;
+  length: number;
+}
+
+/** What is counted. */
+export interface NeighbourCounters {
+  malformed: number;
+  /** Answers that nobody asked for, senders that are not of the link. */
+  unexpected: number;
+  evicted: number;
+  heldFrames: number;
+}
+
+export interface NeighbourTable extends Protocol, Neighbours {
+  readonly counters: NeighbourCounters;
+  /** The engine knows the MAC of an address's container. */
+  fix(link: number, address: IpAddress, mac: Uint8Array): void;
+  /** Forgets an address whose container is gone, or a link and all on it. */
+  forget(link: number, address?: IpAddress): void;
+}
+
+/**
+ * Makes the table.
+ * @param scratch Offset of NEIGHBOUR_SCRATCH_BYTES for frames of its own, and HELD_SPACE_BYTES behind them.
+ * @param onKnown Called when an address has answered that was asked for.
+ */
+export function makeNeighbours(
+  surroundings: Omit<Surroundings, "neighbours">,
+  scratch: number,
+  onKnown: (link: number, address: IpAddress, nowMs: number) => void = () => {},
+): NeighbourTable {
+  const { memory } = surroundings;
+  const { bytes, view } = memory;
+  const table: HashTable<Neighbour> = makeHashTable(MAX_PER_LINK);
+  /** In the order in which they were heard of. */
+  const byLink = new Map<number, Set<Neighbour>>();
+  const keyed: KeyedHash = makeKeyedHash(surroundings.random);
+  const counters: NeighbourCounters = { malformed: 0, unexpected: 0, evicted: 0, heldFrames: 0 };
+  const icmp = makeIcmpHeader();
+  const sender = makeAddress();
+  const target = makeAddress();
+  const senderMac = new Uint8Array(6);
+  const held: HeldFrame[] = Array.from({ length: HELD_FRAMES }, () => ({ neighbour: undefined, length: 0 }));
+  const heldAt = scratch + NEIGHBOUR_SCRATCH_BYTES;
+  let nextHeld = 0;
+  let advertiseMs = -Infinity;
+
+  function hashOf(link: number, { a, b, c, d }: IpAddress): number {
+    startHash(keyed);
+    addWord(keyed, link);
+    addWord(keyed, a);
+    addWord(keyed, b);
+    addWord(keyed, c);
+    addWord(keyed, d);
+    return endHash(keyed);
+  }
+
+  function find(link: number, address: IpAddress): Neighbour | undefined {
+    let found = firstOf(table, hashOf(link, address));
+    while (found !== undefined && !(found.link === link && sameAddress(found.address, address))) found = found.next;
+    return found;
+  }
+
+  function add(link: number, address: IpAddress): Neighbour {
+    let onLink = byLink.get(link);
+    if (onLink === undefined) byLink.set(link, onLink = new Set());
+    if (onLink.size >= MAX_PER_LINK) {
+      for (const oldest of onLink) {
+        if (oldest.isFixed) continue;
+        drop(oldest, onLink);
+        counters.evicted++;
+        break;
+      }
+    }
+    const neighbour: Neighbour = {
+      hash: hashOf(link, address),
+      next: undefined,
+      link,
+      address: { ...address },
+      mac: new Uint8Array(6),
+      isKnown: false,
+      isFixed: false,
+      heardMs: -Infinity,
+      askedMs: -Infinity,
+      owesSinceMs: Infinity,
+    };
+    onLink.add(neighbour);
+    addItem(table, neighbour);
+    return neighbour;
+  }
+
+  function drop(neighbour: Neighbour, onLink: Set<Neighbour>): void {
+    onLink.delete(neighbour);
+    removeItem(table, neighbour);
+    for (const frame of held) if (frame.neighbour === neighbour) frame.neighbour = undefined;
+  }
+
+  /** Notes who has an address. @param wasAsked Whether only an entry that was asked for is to be changed. */
+  function learn(link: number, address: IpAddress, mac: Uint8Array, wasAsked: boolean, nowMs: number): void {
+    let neighbour = find(link, address);
+    if (neighbour === undefined) {
+      if (wasAsked) {
+        counters.unexpected++;
+        return;
+      }
+      neighbour = add(link, address);
+    }
+    if (neighbour.isFixed) return;
+    if (wasAsked && nowMs - neighbour.askedMs > ANSWER_MS) {
+      counters.unexpected++;
+      return;
+    }
+    neighbour.mac.set(mac);
+    neighbour.heardMs = nowMs;
+    neighbour.askedMs = -Infinity;
+    neighbour.owesSinceMs = Infinity;
+    const onLink = byLink.get(link)!;
+    onLink.delete(neighbour);
+    onLink.add(neighbour);
+    if (neighbour.isKnown) return;
+    neighbour.isKnown = true;
+    release(neighbour);
+    onKnown(link, address, nowMs);
+  }
+
+  /** Sends what has waited for a neighbour. */
+  function release(neighbour: Neighbour): void {
+    const link = surroundings.links[neighbour.link];
+    for (let i = 0; i < HELD_FRAMES; i++) {
+      const frame = held[(nextHeld + i) % HELD_FRAMES]!;
+      if (frame.neighbour !== neighbour) continue;
+      frame.neighbour = undefined;
+      const at = heldAt + ((nextHeld + i) % HELD_FRAMES) * HELD_BYTES;
+      bytes.set(neighbour.mac, at + VNET.SIZE + ETHERNET.destination);
+      link?.device.transmit(at, frame.length, 0, 0, 0, 0);
+    }
+  }
+
+  function ask(link: Link, neighbour: Neighbour, nowMs: number): void {
+    if (nowMs - neighbour.askedMs < ASK_EVERY_MS) return;
+    neighbour.askedMs = nowMs;
+    neighbour.owesSinceMs = Math.min(neighbour.owesSinceMs, nowMs);
+    if (isIpv4(neighbour.address)) {
+      const own = link.addresses.ipv4;
+      if (own === undefined) return;
+      sendArp(link, ARP_REQUEST, BROADCAST, own.address, NO_MAC, neighbour.address);
+      return;
+    }
+    const own = link.addresses.ipv6;
+    if (own?.linkLocal === undefined) return;
+    // the solicited-node group (RFC 4291 §2.7.1)
+    const group = { a: 0xff020000 | 0, b: 0, c: 1, d: 0xff000000 | (neighbour.address.d & 0xffffff) };
+    const at = scratch + VNET.SIZE + ETHERNET.SIZE + IPV6.SIZE;
+    const end = writeNeighbour(memory, at, ICMPV6_NEIGHBOUR_SOLICITATION, 0, neighbour.address, link.macAddress);
+    sendIcmpv6(link, multicastMac(group), own.linkLocal, group, end);
+  }
+
+  function sendArp(
+    link: Link,
+    operation: number,
+    destination: Uint8Array,
+    senderIp: IpAddress,
+    targetMac: Uint8Array,
+    targetIp: IpAddress,
+  ): void {
+    writePlainVnet(view, scratch);
+    writeEthernet(memory, scratch + VNET.SIZE, destination, link.macAddress, ETHERTYPE_ARP);
+    const at = scratch + VNET.SIZE + ETHERNET.SIZE;
+    writeArp(memory, at, operation, link.macAddress, senderIp.d, targetMac, targetIp.d);
+    link.device.transmit(scratch, at + ARP.SIZE - scratch, 0, 0, 0, 0);
+  }
+
+  /** Sends the message that stands behind the headers in the scratch. */
+  function sendIcmpv6(link: Link, mac: Uint8Array, source: IpAddress, destination: IpAddress, end: number): void {
+    const ip = scratch + VNET.SIZE + ETHERNET.SIZE;
+    const at = ip + IPV6.SIZE;
+    writePlainVnet(view, scratch);
+    writeEthernet(memory, scratch + VNET.SIZE, mac, link.macAddress, ETHERTYPE_IPV6);
+    writeIpv6(view, ip, end - at, PROTOCOL_ICMPV6, source, destination, HOP_LIMIT);
+    finishIcmp(view, at, end, sumPseudoHeader(source, destination, PROTOCOL_ICMPV6, end - at));
+    link.device.transmit(scratch, end - scratch, 0, 0, 0, 0);
+  }
+
+  function onArp(link: Link, frame: Frame, nowMs: number): void {
+    const own = link.addresses.ipv4;
+    const at = frame.start + ETHERNET.SIZE;
+    if (own === undefined) return;
+    if (checkArp(memory, at, frame.end) !== undefined) {
+      counters.malformed++;
+      return;
+    }
+    for (let i = 0; i < 6; i++) senderMac[i] = bytes[at + ARP.senderMac + i]!;
+    readAddress4(view, at + ARP.senderIp, sender);
+    readAddress4(view, at + ARP.targetIp, target);
+    const isProbe = sender.d === 0;
+    if (!isMac(bytes, frame.start + ETHERNET.source, senderMac) || !(isProbe || isOther(own, sender))) {
+      counters.unexpected++;
+      return;
+    }
+    const isRequest = view.getUint16(at + ARP.operation) === ARP_REQUEST;
+    if (!isRequest) {
+      if (!isProbe) learn(link.index, sender, senderMac, true, nowMs);
+      return;
+    }
+    if (!isOwn(own, target)) return;
+    if (!isProbe) learn(link.index, sender, senderMac, false, nowMs);
+    sendArp(link, ARP_REPLY, senderMac, target, senderMac, sender);
+  }
+
+  function onNdp(link: Link, own: LinkAddress, frame: Frame, nowMs: number): void {
+    const isRouterSolicitation = icmp.type === ICMPV6_ROUTER_SOLICITATION;
+    if (checkNdp(memory, frame, isRouterSolicitation) !== undefined) {
+      counters.malformed++;
+      return;
+    }
+    const hasMac = copyNdpMac(memory, frame, isRouterSolicitation, senderMac);
+    const isProbe = sameAddress(frame.source, UNSPECIFIED);
+    const isHonest = isProbe || isOther(own, frame.source) || frame.source.a >>> 22 === 0x3fa;
+    if (!isHonest || (hasMac && !isMac(bytes, frame.start + ETHERNET.source, senderMac))) {
+      counters.unexpected++;
+      return;
+    }
+    if (isRouterSolicitation) {
+      if (hasMac && !isProbe) learn(link.index, frame.source, senderMac, false, nowMs);
+      advertise(link);
+      return;
+    }
+    readAddress6(view, frame.transport + NEIGHBOUR.target, target);
+    if (icmp.type === ICMPV6_NEIGHBOUR_ADVERTISEMENT) {
+      if (hasMac && (isOther(own, target) || target.a >>> 22 === 0x3fa)) {
+        learn(link.index, target, senderMac, true, nowMs);
+      }
+      return;
+    }
+    if (icmp.type !== ICMPV6_NEIGHBOUR_SOLICITATION || !isOwn(own, target)) return;
+    if (hasMac && !isProbe) learn(link.index, frame.source, senderMac, false, nowMs);
+    const at = scratch + VNET.SIZE + ETHERNET.SIZE + IPV6.SIZE;
+    const flags = NA_ROUTER | NA_OVERRIDE | (isProbe ? 0 : NA_SOLICITED);
+    const end = writeNeighbour(memory, at, ICMPV6_NEIGHBOUR_ADVERTISEMENT, flags, target, link.macAddress);
+    for (let i = 0; i < 6; i++) senderMac[i] = bytes[frame.start + ETHERNET.source + i]!;
+    if (isProbe) sendIcmpv6(link, multicastMac(ALL_NODES), target, ALL_NODES, end);
+    else sendIcmpv6(link, senderMac, target, frame.source, end);
+  }
+
+  /** Tells all of a link who its router is, and in which prefix they may make addresses. */
+  function advertise(link: Link): void {
+    const own = link.addresses.ipv6;
+    // addresses are made in prefixes of 64 bits (RFC 4862 §5.5.3)
+    if (!link.givesAddresses || own?.linkLocal === undefined || own.subnet.length !== 64) return;
+    const at = scratch + VNET.SIZE + ETHERNET.SIZE + IPV6.SIZE;
+    const end = writeRouterAdvertisement(memory, at, {
+      mac: link.macAddress,
+      mtu: link.mtu,
+      lifetimeSeconds: link.reach.isInternal ? 0 : ROUTER_LIFETIME_SECONDS,
+      prefix: { ...own.subnet.base, c: 0, d: 0 },
+      dns: [own.address],
+    });
+    sendIcmpv6(link, multicastMac(ALL_NODES), own.linkLocal, ALL_NODES, end);
+  }
+
+  return {
+    counters,
+    onFrame(frame, nowMs) {
+      const link = surroundings.links[frame.link];
+      if (link === undefined) return;
+      if (frame.etherType === ETHERTYPE_ARP) {
+        onArp(link, frame, nowMs);
+        return;
+      }
+      const own = link.addresses.ipv6;
+      if (own === undefined) return;
+      if (readIcmp(view, frame, icmp) !== undefined) counters.malformed++;
+      else onNdp(link, own, frame, nowMs);
+    },
+    onHostEvent() {},
+    nextTimerMs() {
+      const isAdvertising = surroundings.links.some((link) =>
+        link?.givesAddresses && link.addresses.ipv6 !== undefined
+      );
+      return isAdvertising ? advertiseMs + ADVERTISE_EVERY_MS : Infinity;
+    },
+    onTimer(nowMs) {
+      if (nowMs < advertiseMs + ADVERTISE_EVERY_MS) return;
+      advertiseMs = nowMs;
+      for (const link of surroundings.links) if (link !== undefined) advertise(link);
+    },
+    writeMac(index, _family: Family, address, offset, nowMs) {
+      const link = surroundings.links[index];
+      if (link === undefined) return false;
+      const neighbour = find(index, address) ?? add(index, address);
+      if (!neighbour.isFixed) {
+        // asked and not answered: whoever had the address is gone
+        if (nowMs - neighbour.owesSinceMs > ANSWER_MS) neighbour.isKnown = false;
+        if (!neighbour.isKnown || nowMs - neighbour.heardMs > FRESH_MS) ask(link, neighbour, nowMs);
+      }
+      if (!neighbour.isKnown) return false;
+      for (let i = 0; i < 6; i++) bytes[offset + i] = neighbour.mac[i]!;
+      return true;
+    },
+    hold(index, address, at, length) {
+      const neighbour = find(index, address);
+      if (neighbour === undefined || length > HELD_BYTES) return false;
+      const frame = held[nextHeld]!;
+      frame.neighbour = neighbour;
+      frame.length = length;
+      bytes.copyWithin(heldAt + nextHeld * HELD_BYTES, at, at + length);
+      nextHeld = (nextHeld + 1) % HELD_FRAMES;
+      counters.heldFrames++;
+      return true;
+    },
+    fix(link, address, mac) {
+      const neighbour = find(link, address) ?? add(link, address);
+      neighbour.mac.set(mac);
+      neighbour.isFixed = true;
+      neighbour.isKnown = true;
+      release(neighbour);
+    },
+    forget(link, address) {
+      const onLink = byLink.get(link);
+      if (onLink === undefined) return;
+      for (const neighbour of onLink) {
+        if (address === undefined || sameAddress(neighbour.address, address)) drop(neighbour, onLink);
+      }
+      if (address === undefined) byLink.delete(link);
+    },
+  };
+}
+
+/** Whether an address of the link's network is somebody else's than the stack's. */
+function isOther(own: LinkAddress, address: IpAddress): boolean {
+  return isInPrefix(address, own.subnet) && !isOwn(own, address);
+}
+
+/** Whether the stack answers for an address. */
+function isOwn(own: LinkAddress, address: IpAddress): boolean {
+  return sameAddress(address, own.address) || (own.linkLocal !== undefined && sameAddress(address, own.linkLocal)) ||
+    (own.hostLoopback !== undefined && sameAddress(address, own.hostLoopback));
+}
