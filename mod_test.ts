@@ -1,10 +1,31 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, symlinkSync } from "node:fs";
+import {
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type ContainerOptions, type ContainerProcess, type EnginePlaces, images, pull, run } from "./mod.ts";
+import {
+  type Container,
+  container,
+  type ContainerOptions,
+  type ContainerProcess,
+  containers,
+  type EnginePlaces,
+  images,
+  pull,
+  run,
+  start,
+  type StartOptions,
+} from "./mod.ts";
 
 /** Why no container can be run here; false where one can. */
 function needsNamespaces(): string | false {
@@ -18,6 +39,8 @@ const skip = needsNamespaces();
 interface Place {
   places: EnginePlaces;
   shell(script: string, options?: ContainerOptions): ContainerProcess;
+  /** The same as one that lives on. */
+  detach(script: string, options?: StartOptions): Promise<Container>;
 }
 
 async function withPlace(work: (place: Place) => Promise<void>): Promise<void> {
@@ -29,6 +52,8 @@ async function withPlace(work: (place: Place) => Promise<void>): Promise<void> {
       places,
       shell: (script, options) =>
         run({ ...places, ...system, command: ["sh", "-c", script], network: "none", ...options }),
+      detach: (script, options) =>
+        start({ ...places, ...system, command: ["sh", "-c", script], network: "none", ...options }),
     });
     assert.deepEqual(listContainers(places.root), [], "a container was left behind");
   } finally {
@@ -219,3 +244,99 @@ test("eight containers run side by side, and no descriptor is left", { skip }, (
     }
     assert.ok(countFds() <= before, `${countFds()} descriptors, ${before} before`);
   }));
+
+test(
+  "a program enters a container that lives on, with its streams, variables and exit code",
+  { skip },
+  () =>
+    withPlace(async ({ detach }) => {
+      await using server = await detach("while :; do sleep 0.05; done");
+      const said = await server.exec(["sh", "-c", 'echo "$A $(pwd)"; echo err >&2; exit 5'], {
+        env: { A: "1=2", B: undefined },
+        workingDir: "/usr",
+      });
+      assert.deepEqual([said.exitCode, said.stdout, said.stderr], [5, "1=2 /usr\n", "err\n"]);
+      assert.equal((await server.exec(["cat"], { input: "given" })).stdout, "given");
+
+      const shell = server.exec(["sh"], { stdin: "pipe" });
+      const [writer, reader] = [shell.stdin.getWriter(), shell.stdout.getReader()];
+      await writer.write("echo one\n");
+      assert.equal(new TextDecoder().decode((await reader.read()).value), "one\n");
+      await writer.write("exit 6\n");
+      assert.equal((await shell).exitCode, 6);
+
+      const endless = server.exec(["sleep", "600"]);
+      await endless.started;
+      assert.equal(endless.kill("SIGTERM"), true);
+      assert.equal((await endless).exitCode, 143);
+      const deadline = server.exec(["sleep", "600"], { signal: AbortSignal.timeout(50) });
+      await assert.rejects(async () => await deadline, { name: "TimeoutError" });
+
+      await assert.rejects(async () => await server.exec(["/no/such/program"]), { code: "COMMAND_NOT_FOUND" });
+      assert.throws(() => server.exec([]), { code: "OPTION_INVALID" });
+      await server.stop({ timeoutSeconds: 0 });
+      await assert.rejects(async () => await server.exec(["true"]), { code: "CONTAINER_NOT_RUNNING" });
+    }),
+);
+
+test(
+  "a container that lives on is told of, stopped, started again and removed",
+  { skip },
+  () =>
+    withPlace(async ({ detach, places }) => {
+      const script = "echo out; echo err >&2; trap 'exit 9' TERM; while :; do sleep 0.05; done";
+      await using server = await detach(script, { name: "server", labels: { "__proto__": "kept", kind: "test" } });
+      const { State, Name, Config } = await server.inspect();
+      assert.deepEqual([State.Status, State.Running, Name], ["running", true, "/server"]);
+      assert.equal((Config as { Labels: Record<string, string> }).Labels["kind"], "test");
+      const found = await container("server", places);
+      assert.equal(found.id, server.id);
+      assert.deepEqual((await containers(places)).map(({ name, state }) => [name, state]), [["server", "running"]]);
+
+      const lines = [];
+      for await (const { stream, text, time } of server.logs({ follow: true })) {
+        assert.ok(Math.abs(time.getTime() - Date.now()) < 60_000);
+        if (lines.push(`${stream} ${text}`) === 2) break;
+      }
+      assert.deepEqual(lines.sort(), ["stderr err\n", "stdout out\n"]);
+      await server.kill("TERM");
+      assert.equal(await server.wait(), 9);
+      assert.deepEqual(await containers(places), []);
+      assert.equal((await containers({ ...places, all: true }))[0]?.state, "exited");
+      const last = await Array.fromAsync(server.logs({ tailLines: 1, until: new Date() }));
+      assert.deepEqual(last.map(({ stream, text }) => `${stream} ${text}`), ["stderr err\n"]);
+
+      await server.start();
+      await server.restart({ timeoutSeconds: 0 });
+      assert.equal((await server.inspect()).State.Running, true);
+      await assert.rejects(server.remove(), { code: "CONTAINER_RUNNING" });
+      await assert.rejects(server.kill("NOTHING"), { code: "OPTION_INVALID" });
+      await server.stop();
+      assert.equal(await server.wait(), 9);
+      await server.remove();
+      await assert.rejects(server.inspect(), { code: "CONTAINER_UNKNOWN" });
+      await assert.rejects(container("server", places), { code: "CONTAINER_UNKNOWN" });
+    }),
+);
+
+test(
+  "await using removes a container that lives on, and leaves no process of it",
+  { skip },
+  () =>
+    withPlace(async ({ detach, places }) => {
+      let pid: number;
+      {
+        await using server = await detach("sleep 600");
+        pid = (await server.inspect()).State.Pid;
+        process.kill(pid, 0);
+      }
+      assert.throws(() => process.kill(pid, 0), { code: "ESRCH" });
+      assert.deepEqual(await containers({ ...places, all: true }), []);
+      const own = `/proc/${process.pid}/task/${process.pid}/children`;
+      for (let round = 0; readFileSync(own, "utf8") !== "" && round < 100; round++) {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      await assert.rejects(detach("", { name: "../x" }), { code: "FLAG_INVALID" });
+      await assert.rejects(detach("", { signal: AbortSignal.abort(new Error("before")) }), /before/);
+    }),
+);

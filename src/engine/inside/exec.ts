@@ -19,7 +19,7 @@ import type { ExecOptions, ExecRequest } from "#docker/exec_request.ts";
 import { planExec } from "#runtime/exec_container.ts";
 import { type ExecStdio, TARGET_FD } from "#runtime/exec_setup.ts";
 import { probeHost } from "#runtime/host.ts";
-import { exitCodeOf, type StartFds } from "#runtime/launch_container.ts";
+import { exitCodeOf, type Running, type StartFds } from "#runtime/launch_container.ts";
 import { drainTerminal, type Entered, startExec } from "#runtime/start_exec.ts";
 import type { Tape } from "#tape/step.ts";
 import { containerEvent, type EventPlace, type EventSubject, noteEvents } from "../events/events.ts";
@@ -54,6 +54,8 @@ export interface ExecInput {
   readonly signals: HeldSignals | undefined;
   /** Finds a running container by looking at all records. @throws {DugoutError} With docker's words. */
   readonly findSlowly: (text: string) => ContainerState | Promise<ContainerState>;
+  /** Called when the program runs. */
+  readonly started?: (running: Running) => void;
   /** Gets the planned tape and gives the one to play: how a step is made to fail. */
   readonly transformTape?: (tape: Tape) => Tape;
 }
@@ -81,6 +83,7 @@ export async function execInContainer(input: ExecInput): Promise<ExecEnd> {
     signals?.release();
     throw error;
   }
+  input.started?.(entered.running);
   const note = noteStart(places, state.id, id, input.request);
   if (options.detach) {
     signals?.release();

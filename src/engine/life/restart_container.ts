@@ -1,5 +1,6 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import type { Pid } from "#linux/call.ts";
 import type { ContainerRecord } from "../record/container_record.ts";
 import type { Engine } from "../engine.ts";
 import { containerEvent, noteEvent } from "../events/events.ts";
@@ -10,9 +11,14 @@ import { stopContainer, type StopOptions } from "./stop_container.ts";
 
 /**
  * Stops a container, where it runs, and starts it. One with `--rm` is not removed in between.
+ * @returns Its monitor, a child of this process; undefined where somebody else has started it meanwhile.
  * @throws What {@linkcode stopContainer} and {@linkcode startAgain} throw.
  */
-export async function restartContainer(engine: Engine, record: ContainerRecord, options: StopOptions): Promise<void> {
+export async function restartContainer(
+  engine: Engine,
+  record: ContainerRecord,
+  options: StopOptions,
+): Promise<Pid | undefined> {
   const mark = keepMark({ ...engine, id: record.id });
   try {
     if (record.rm) {
@@ -25,6 +31,7 @@ export async function restartContainer(engine: Engine, record: ContainerRecord, 
       await leaveContainer(engine, outcome.container.plan.directory, outcome.started);
     }
     noteEvent(engine, containerEvent(record, "restart"));
+    return outcome.kind === "started" ? outcome.started.running.monitor : undefined;
   } finally {
     rmSync(mark, { force: true });
   }

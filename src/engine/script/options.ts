@@ -8,7 +8,7 @@ import { resolve } from "node:path";
 import { DugoutError } from "#oci/error.ts";
 import { readRun, type RunRead } from "#docker/read_run.ts";
 import type { EngineOptions } from "../engine.ts";
-import type { InputSource } from "./input.ts";
+import type { ProgramOptions } from "./program.ts";
 
 /** Where the engine keeps its things, and what it tells: the command line's global options. */
 export interface EnginePlaces {
@@ -25,7 +25,7 @@ export interface EnginePlaces {
 }
 
 /** What to run, and how. Of all these only the image (or `rootfs`) is needed. */
-export interface ContainerOptions extends EnginePlaces {
+export interface ContainerOptions extends EnginePlaces, ProgramOptions {
   /** An image by name or id; it is pulled when it is not there. */
   readonly image?: string;
   /** A directory to run on instead of an image; `/:O` is this machine's own userland, with what is written thrown away. */
@@ -58,31 +58,11 @@ export interface ContainerOptions extends EnginePlaces {
   readonly platform?: string;
   /** Whether to ask the registry. `missing`, unless it is said otherwise. */
   readonly pull?: "always" | "missing" | "never";
-  /** Remove the container when it has ended. True, unless it is said otherwise. */
+  /** Remove the container when it has ended. True, unless it is said otherwise; of {@linkcode start}: false. */
   readonly rm?: boolean;
   /** Any other flag of `dugout run`, by its long name without dashes: `{ "cap-add": ["NET_RAW"], "shm-size": "1g" }`. */
   readonly flags?: Readonly<Record<string, boolean | string | readonly string[]>>;
-
-  /** Text or bytes for the container to read. */
-  readonly input?: string | Uint8Array;
-  /**
-   * What the container reads: nothing (`ignore`, unless it is said otherwise), this program's own (`inherit`), what is
-   * written to `process.stdin` (`pipe`), or all of a stream or iterable.
-   */
-  readonly stdin?: "ignore" | "inherit" | "pipe" | InputSource;
-  /** Where it writes to: `process.stdout` and the result (`pipe`, unless it is said otherwise), this program's own, nowhere. */
-  readonly stdout?: OutputMode;
-  readonly stderr?: OutputMode;
-  /** The most that is kept of each output that nobody reads as a stream, in bytes. 64 MiB, unless it is said otherwise. */
-  readonly maxOutputBytes?: number;
-  /** Ends the pull, or kills the container; the promise rejects with the signal's reason when it is gone. */
-  readonly signal?: AbortSignal;
 }
-
-/** Where an output goes. */
-export type OutputMode = "pipe" | "inherit" | "ignore";
-
-export const DEFAULT_OUTPUT_BYTES: number = 64 * 1024 * 1024;
 
 /** The engine's options of a script's. */
 export function readPlaces(places: EnginePlaces): EngineOptions {
@@ -100,9 +80,10 @@ const STREAM_FLAGS = ["interactive", "tty", "attach", "detach", "detach-keys", "
 
 /**
  * Reads a script's options.
+ * @param rm Whether the container goes when it has ended, unless the options say it.
  * @throws {DugoutError} OPTION_INVALID; and what flags can be wrong about, such as FLAG_INVALID, FLAG_REFUSED, FLAG_CONFLICT.
  */
-export function readContainerOptions(options: ContainerOptions): RunRead {
+export function readContainerOptions(options: ContainerOptions, rm = true): RunRead {
   const { image, rootfs, command = [] } = options;
   if ((image === undefined) === (rootfs === undefined)) {
     throw new DugoutError("OPTION_INVALID", "Cannot run: give either an image or a rootfs");
@@ -138,7 +119,7 @@ export function readContainerOptions(options: ContainerOptions): RunRead {
   set("cap-drop", options.capDrop);
   set("platform", options.platform);
   set("pull", options.pull);
-  set("rm", options.rm ?? true);
+  set("rm", options.rm ?? rm);
 
   const read = readRun(flags, image === undefined ? command : [image, ...command], {
     makeAbsolute: (path) => resolve(path),
@@ -159,7 +140,8 @@ export function readContainerOptions(options: ContainerOptions): RunRead {
   };
 }
 
-function variables(env: ContainerOptions["env"]): string[] {
+/** Variables in the words of `--env`. @throws {DugoutError} OPTION_INVALID. */
+export function variables(env: ContainerOptions["env"]): string[] {
   return Object.entries(env ?? {}).flatMap(([name, value]) => {
     if (value === undefined) return [];
     if (name === "" || name.includes("=")) {

@@ -1,5 +1,5 @@
 /**
- * A container as a script sees it.
+ * A program in a container as a script sees it: that of a new one, or one that enters it.
  *
  * @module
  */
@@ -8,57 +8,89 @@ import { type Fd, tryCall } from "#linux/call.ts";
 import { close, duplicate, makePipe } from "#linux/file.ts";
 import { parseSignal, SIGNALS } from "#linux/signals.ts";
 import { DugoutError } from "#oci/error.ts";
-import { openEngine } from "../engine.ts";
-import { pull } from "../store/pull.ts";
-import { runContainer, type StartedContainer } from "../life/run.ts";
 import type { StreamSources } from "../streams/stdio.ts";
 import { Input, type InputChunk, type InputSource } from "./input.ts";
-import { type ContainerOptions, DEFAULT_OUTPUT_BYTES, readContainerOptions, readPlaces } from "./options.ts";
 import { Output } from "./output.ts";
 
-/** How a container ended. A program that fails is no error: look at its exit code. */
-export interface ContainerResult {
-  readonly id: string;
-  readonly name: string;
-  /** As a shell has it: the program's own, or 128 and the signal. */
+/** How a program's streams are connected, and what ends it. */
+export interface ProgramOptions {
+  /** Text or bytes for it to read. */
+  readonly input?: string | Uint8Array;
+  /**
+   * What it reads: nothing (`ignore`, unless it is said otherwise), this program's own (`inherit`), what is written to
+   * its `stdin` (`pipe`), or all of a stream or iterable.
+   */
+  readonly stdin?: "ignore" | "inherit" | "pipe" | InputSource;
+  /** Where it writes to: its `stdout` and the result (`pipe`, unless it is said otherwise), this program's own, nowhere. */
+  readonly stdout?: OutputMode;
+  readonly stderr?: OutputMode;
+  /** The most that is kept of each output that nobody reads as a stream, in bytes. 64 MiB, unless it is said otherwise. */
+  readonly maxOutputBytes?: number;
+  /** Ends it, and what comes before it; the promise rejects with the signal's reason when it is gone. */
+  readonly signal?: AbortSignal;
+}
+
+/** Where an output goes. */
+export type OutputMode = "pipe" | "inherit" | "ignore";
+
+const DEFAULT_OUTPUT_BYTES: number = 64 * 1024 * 1024;
+
+/** A program that runs. */
+export interface ProgramStart {
+  /** As this machine sees it. */
+  readonly pid: number;
+}
+
+/** How a program ended. One that fails is no error: look at its exit code. */
+export interface ProgramResult {
+  /** As a shell has it: its own, or 128 and the signal. */
   readonly exitCode: number;
   /** What it wrote, as UTF-8; empty where it was read as a stream, or went elsewhere. */
   readonly stdout: string;
   readonly stderr: string;
-  /** From the start of its program to its end. */
+  /** From its start to its end. */
   readonly durationMs: number;
 }
 
-/** A container that runs. */
-export interface ContainerStart {
-  readonly id: string;
-  readonly name: string;
-  /** Its first process, as this machine sees it. */
-  readonly pid: number;
+/** What plays a program to its end. */
+export interface PlayInput<Start extends ProgramStart> {
+  readonly streams: StreamSources;
+  /** Ends what comes before the program runs. */
+  readonly cancel: AbortSignal;
+  /** To be called once, when it runs. @param pidfd Refers to it, and stays the caller's. */
+  begin(start: Start, pidfd: Fd | undefined): void;
 }
 
+/** Plays a program. @returns Its exit code. */
+export type Play<Start extends ProgramStart> = (input: PlayInput<Start>) => Promise<number>;
+
+/** What is known of a program from its start to its end. */
+export type Told<Start extends ProgramStart> = ProgramResult & Omit<Start, "pid">;
+
 /**
- * A container: a promise of how it ended, and its streams meanwhile. `await using` kills it at the end of the block.
- * Made by {@linkcode run}.
+ * A program in a container: a promise of how it ended, and its streams meanwhile. `await using` kills it at the end of the
+ * block.
  */
-export class ContainerProcess implements PromiseLike<ContainerResult>, AsyncDisposable {
-  /** Resolves when its program runs; rejects as the process itself where it never does. */
-  readonly started: Promise<ContainerStart>;
-  readonly #result: Promise<ContainerResult>;
+export class Program<Start extends ProgramStart> implements PromiseLike<Told<Start>>, AsyncDisposable {
+  /** Resolves when it runs; rejects as the program itself where it never does. */
+  readonly started: Promise<Start>;
+  readonly #result: Promise<Told<Start>>;
   readonly #stdin: Input;
   readonly #stdout: Output;
   readonly #stderr: Output;
-  readonly #options: ContainerOptions;
-  readonly #starting = Promise.withResolvers<ContainerStart>();
-  /** Ends what runs before the container does: the pull. */
+  readonly #options: ProgramOptions;
+  readonly #play: Play<Start>;
+  readonly #starting = Promise.withResolvers<Start>();
+  /** Ends what comes before the program does. */
   readonly #cancel = new AbortController();
   #pidfd: Fd | undefined;
   #failure: { readonly error: unknown } | undefined;
   #hasEnded = false;
 
-  constructor(options: ContainerOptions) {
+  constructor(options: ProgramOptions, play: Play<Start>) {
     const mostBytes = options.maxOutputBytes ?? DEFAULT_OUTPUT_BYTES;
     this.#options = options;
+    this.#play = play;
     this.#stdin = new Input();
     this.#stdout = new Output("stdout", mostBytes);
     this.#stderr = new Output("stderr", mostBytes);
@@ -87,7 +119,7 @@ export class ContainerProcess implements PromiseLike<ContainerResult>, AsyncDisp
   }
 
   /**
-   * Sends a signal to its first process: `SIGTERM`, `TERM`, 15. One that does not run yet never will.
+   * Sends it a signal: `SIGTERM`, `TERM`, 15. One that does not run yet never will.
    * @returns Whether there was one to send it to.
    */
   kill(signal: string | number = "SIGTERM"): boolean {
@@ -97,22 +129,22 @@ export class ContainerProcess implements PromiseLike<ContainerResult>, AsyncDisp
     }
     if (this.#hasEnded) return false;
     if (this.#pidfd !== undefined) return tryCall("pidfd_send_signal", this.#pidfd, number, 0, 0) === 0;
-    this.#stop(new DugoutError("KILLED", "The container was killed before it ran", { exitCode: 128 + number }));
+    this.#stop(new DugoutError("KILLED", "It was killed before it ran", { exitCode: 128 + number }));
     return true;
   }
 
-  then<A = ContainerResult, B = never>(
-    onEnd?: ((result: ContainerResult) => A | PromiseLike<A>) | null,
+  then<A = Told<Start>, B = never>(
+    onEnd?: ((result: Told<Start>) => A | PromiseLike<A>) | null,
     onError?: ((error: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
     return this.#result.then(onEnd, onError);
   }
 
-  catch<B = never>(onError?: ((error: unknown) => B | PromiseLike<B>) | null): Promise<ContainerResult | B> {
+  catch<B = never>(onError?: ((error: unknown) => B | PromiseLike<B>) | null): Promise<Told<Start> | B> {
     return this.#result.catch(onError);
   }
 
-  finally(onSettled?: (() => void) | null): Promise<ContainerResult> {
+  finally(onSettled?: (() => void) | null): Promise<Told<Start>> {
     return this.#result.finally(onSettled);
   }
 
@@ -130,7 +162,7 @@ export class ContainerProcess implements PromiseLike<ContainerResult>, AsyncDisp
     if (this.#pidfd !== undefined) tryCall("pidfd_send_signal", this.#pidfd, SIGNALS.KILL, 0, 0);
   }
 
-  async #run(): Promise<ContainerResult> {
+  async #run(): Promise<Told<Start>> {
     const { signal } = this.#options;
     const abort = () => this.#stop(signal?.reason);
     signal?.addEventListener("abort", abort);
@@ -151,57 +183,41 @@ export class ContainerProcess implements PromiseLike<ContainerResult>, AsyncDisp
     }
   }
 
-  async #runToEnd(): Promise<ContainerResult> {
-    const { request, options } = readContainerOptions(this.#options);
-    const engine = openEngine(readPlaces(this.#options));
-    let container: { start: ContainerStart; atMs: number } | undefined;
+  async #runToEnd(): Promise<Told<Start>> {
+    let program: { start: Start; atMs: number } | undefined;
     const pipes = this.#openPipes();
-    let result;
+    let exitCode: number;
     try {
-      result = await runContainer({
-        engine,
-        request,
-        options,
+      exitCode = await this.#play({
         streams: pipes.streams,
-        fetchImage: async (name) => {
-          const { platform } = options;
-          await pull(engine, name, { platform, signal: this.#cancel.signal });
-        },
-        started: (started) => {
+        cancel: this.#cancel.signal,
+        begin: (start, pidfd) => {
           pipes.connect();
-          container = { start: this.#begin(started), atMs: performance.now() };
+          program = { start, atMs: performance.now() };
+          this.#begin(start, pidfd);
         },
       });
     } finally {
       pipes.close();
     }
-    const durationMs = performance.now() - container!.atMs;
+    const durationMs = performance.now() - program!.atMs;
     // so that a kill that comes now is not taken for one that ended it
     this.#hasEnded = this.#failure === undefined;
     await this.#stdin.end();
     await Promise.all([this.#stdout.kept, this.#stderr.kept]);
     if (this.#failure !== undefined) throw this.#failure.error;
-    const { id, name } = container!.start;
-    return {
-      id,
-      name,
-      exitCode: result.exitCode,
-      stdout: this.#stdout.text(),
-      stderr: this.#stderr.text(),
-      durationMs,
-    };
+    const { pid: _, ...told } = program!.start;
+    return { ...told, exitCode, stdout: this.#stdout.text(), stderr: this.#stderr.text(), durationMs };
   }
 
-  #begin({ id, name, running }: StartedContainer): ContainerStart {
-    // a copy: the engine closes its own when the container has ended
-    if (running.pidfd !== undefined) this.#pidfd = duplicate(running.pidfd);
+  #begin(start: Start, pidfd: Fd | undefined): void {
+    // a copy: the engine closes its own when it has ended
+    if (pidfd !== undefined) this.#pidfd = duplicate(pidfd);
     if (this.#failure !== undefined) this.#stop(this.#failure.error);
-    const start = { id, name, pid: running.pid };
     this.#starting.resolve(start);
-    return start;
   }
 
-  /** The pipes to the container: its ends, and what connects ours to the streams. */
+  /** The pipes to the program: its ends, and what connects ours to the streams. */
   #openPipes(): { streams: StreamSources; connect(): void; close(): void } {
     const { input, stdin = input === undefined ? "ignore" : [input], stdout = "pipe", stderr = "pipe" } = this.#options;
     const theirs: Fd[] = [];
@@ -260,7 +276,7 @@ const NO_SOURCE = { read: () => Promise.resolve(undefined), cancel: () => Promis
 const NO_SINK = { write: () => Promise.resolve(false), end: () => Promise.resolve() };
 
 function noStream(name: "stdin" | "stdout" | "stderr"): DugoutError {
-  return new DugoutError("OPTION_INVALID", `Cannot use the container's ${name} as a stream: it is not a pipe`, {
+  return new DugoutError("OPTION_INVALID", `Cannot use its ${name} as a stream: it is not a pipe`, {
     hint: `run it with ${name}: "pipe"`,
   });
 }
