@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { asBoth, DUGOUT, needsRegistry, REGISTRY, runCommand, type Sandbox } from "./harness.ts";
+import { seededRandom } from "./support/random.ts";
 
 const skip = needsRegistry();
 const IMAGE = `${REGISTRY}/bench`;
@@ -23,15 +24,6 @@ function checkBlobs(box: Sandbox): void {
     const digest = createHash("sha256").update(readFileSync(join(blobFolder(box), name))).digest("hex");
     assert.equal(digest, name);
   }
-}
-
-/** Numbers between 0 and 1 from a seed, which a failing test prints. */
-function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
 }
 
 async function checkImage(box: Sandbox, image: string): Promise<void> {
@@ -54,7 +46,7 @@ asBoth(
   "a pull killed 20 times at random moments is completed by the next, and blobs that were there stay",
   async (box) => {
     const seed = Date.now() % 1_000_000;
-    const random = seededRandom(seed);
+    const random = seededRandom(seed).fraction;
     await box.succeed(["pull", "-q", SMALL]);
     const before = listBlobs(box);
     for (let round = 0; round < 20; round++) {

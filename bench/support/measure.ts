@@ -14,14 +14,14 @@ export type Contender = {
   env?: Readonly<Record<string, string>>;
 };
 
-/** What one run took, and the most memory that one of its processes held. */
-export type Run = { ms: number; peakBytes: number };
+/** What one run took, of the clock and of the processors, and the most memory that one of its processes held. */
+export type Run = { ms: number; cpuMs: number; peakBytes: number };
 
 /** What the rounds of one contender gave, in the order in which they ran. */
 export type Sample = { name: string; runs: Run[] };
 
-// struct rusage (getrusage(2)): ru_maxrss, in kilobytes, follows two timevals
-const RUSAGE = { maxRss: 32, SIZE: 144 } as const;
+// struct rusage (getrusage(2)): two timevals, then ru_maxrss in kilobytes
+const RUSAGE = { userTime: 0, systemTime: 16, maxRss: 32, SIZE: 144 } as const;
 
 /**
  * Runs all contenders in turn, round by round, so that whatever else the machine does hits them alike. A round before the
@@ -57,7 +57,14 @@ export function measureOnce({ name, argv, env }: Contender): Run {
     const ms = performance.now() - started;
     const code = new DataView(status.buffer).getInt32(0, true);
     if (code !== 0) throw new Error(`${argv.join(" ")}: wait status ${code}: ${explain(argv, env)}`);
-    return { ms, peakBytes: Number(new DataView(usage.buffer).getBigInt64(RUSAGE.maxRss, true)) * 1024 };
+    const view = new DataView(usage.buffer);
+    const word = (at: number) => Number(view.getBigInt64(at, true));
+    const timeMs = (at: number) => word(at) * 1000 + word(at + 8) / 1000;
+    return {
+      ms,
+      cpuMs: timeMs(RUSAGE.userTime) + timeMs(RUSAGE.systemTime),
+      peakBytes: word(RUSAGE.maxRss) * 1024,
+    };
   } finally {
     close(nothing);
   }
@@ -90,6 +97,10 @@ export function median(values: readonly number[]): number {
 
 export function medianMs(sample: Sample): number {
   return median(sample.runs.map(({ ms }) => ms));
+}
+
+export function medianCpuMs(sample: Sample): number {
+  return median(sample.runs.map(({ cpuMs }) => cpuMs));
 }
 
 export function peakBytes(sample: Sample): number {

@@ -1,4 +1,4 @@
-import { median, medianMs, type Sample } from "./measure.ts";
+import { median, medianCpuMs, medianMs, type Sample } from "./measure.ts";
 
 /** One ratio that was promised: at most `atMost` times the peer. */
 export type Target = { ours: string; peer: string; atMost: number };
@@ -22,6 +22,12 @@ export function printSamples(title: string, samples: readonly Sample[]): void {
       `| ${sample.name} | ${formatMs(median(times))} | ${formatMs(low)} | ${formatMs(high)} | ${times.length} |`,
     );
   }
+}
+
+/** A Markdown table of what the work took of the processors, which other work on the machine changes little. */
+export function printProcessorTime(samples: readonly Sample[]): void {
+  console.log("\n| | processor time, median |\n| --- | --- |");
+  for (const sample of samples) console.log(`| ${sample.name} | ${formatMs(medianCpuMs(sample))} |`);
 }
 
 /** A Markdown table of ratios of medians beside what was promised. */

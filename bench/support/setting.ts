@@ -8,9 +8,9 @@ export const DUGOUT = process.env["DUGOUT_TEST_BINARY"] ?? join(import.meta.dirn
 export const REGISTRY = process.env["DUGOUT_TEST_REGISTRY"] ?? "127.0.0.1:5000";
 export const CACHE = process.env["DUGOUT_TEST_CACHE"] ?? "/var/cache/dugout-tests";
 
-/** Gives `work` a directory on the local disk, and removes it, whoever owns what is in it. */
+/** Gives `work` a directory, on the disk that was made for it if one was, and removes it, whoever owns what is in it. */
 export async function withDirectory(work: (path: string) => void | Promise<void>): Promise<void> {
-  const path = mkdtempSync(join(process.env["HOME"] ?? tmpdir(), "bench-"));
+  const path = mkdtempSync(join(process.env["BENCH_DISK"] ?? process.env["HOME"] ?? tmpdir(), "bench-"));
   try {
     await work(path);
   } finally {

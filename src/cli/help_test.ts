@@ -9,8 +9,8 @@ import { GROUPS } from "./declare/global.ts";
 import manifest from "../../package.json" with { type: "json" };
 import { VERSION } from "./version.ts";
 
-/** DUGOUT_REWRITE_GOLDEN=1 writes the expected texts anew; the diff is then reviewed. */
-const rewrites = process.env["DUGOUT_REWRITE_GOLDEN"] === "1";
+/** UPDATE_GOLDEN=1 writes the expected texts anew; the diff is then reviewed. */
+const rewrites = process.env["UPDATE_GOLDEN"] === "1";
 const folder = fileURLToPath(new URL("../../tests/golden/help", import.meta.url).href);
 
 function eachCommand(): string[] {
@@ -21,7 +21,7 @@ function fileOf(path: string): string {
   return join(folder, `${path === "" ? "dugout" : path.replaceAll(" ", "-")}.txt`);
 }
 
-test("the help of every command is as reviewed (DUGOUT_REWRITE_GOLDEN=1 rewrites)", () => {
+test("the help of every command is as reviewed (UPDATE_GOLDEN=1 rewrites)", () => {
   if (rewrites) mkdirSync(folder, { recursive: true });
   for (const path of eachCommand()) {
     const help = renderHelp(path.split(" ").filter((word) => word !== ""), 80);

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { isRunFlag } from "#docker/read_run.ts";
 import { RUN_OPTIONS } from "./declare/run.ts";
 import { longName, type Options, scanOptions, shortName } from "./scan.ts";
+import { seededRandom } from "../../tests/support/random.ts";
 
 function scan(line: string, stopsAtFirstOperand = true): { options: Options; operands: string[]; wantsHelp: boolean } {
   return scanOptions(RUN_OPTIONS, line.split(" "), { stopsAtFirstOperand, program: "dugout run" });
@@ -117,11 +118,7 @@ test("whatever the words, they are read or refused with our own error, and no op
     "\ud800",
   ];
   const seed = 7;
-  let state = seed;
-  const random = (below: number): number => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor(state / 2 ** 32 * below);
-  };
+  const random = seededRandom(seed).below;
   for (let round = 0; round < 5000; round++) {
     const argv = Array.from({ length: random(8) }, () => words[random(words.length)] ?? "");
     for (const stopsAtFirstOperand of [true, false]) {

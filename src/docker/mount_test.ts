@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { DugoutError } from "#oci/error.ts";
-import { seededRandom } from "#oci/fuzz_support.ts";
+import { seededRandom } from "../../tests/support/random.ts";
 import type { BindRequest, ImageMountRequest, TmpfsRequest, VolumeRequest } from "./run_request.ts";
 import { parseMount } from "./mount.ts";
 import { parseVolume } from "./volume.ts";
@@ -118,7 +118,7 @@ test("what cannot be meant is refused, with the reason", () => {
 });
 
 test("whatever the text, a mount is read or refused by its own error", () => {
-  const random = seededRandom(64);
+  const random = seededRandom(64).fraction;
   const pieces = [
     "type=",
     "bind",

@@ -1,7 +1,7 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { DugoutError } from "#oci/error.ts";
-import { seededRandom } from "#oci/fuzz_support.ts";
+import { seededRandom } from "../../tests/support/random.ts";
 import { isRunFlag, readRun, type RunContext, type RunRead } from "./read_run.ts";
 import { findRefusal, REFUSED } from "./refused.ts";
 import { newRunOptions, newRunRequest } from "./run_request.ts";
@@ -352,7 +352,7 @@ test("A-051 a message never holds a raw control character of the value", () => {
 });
 
 test("whatever the flags hold, a run is read or refused by its own error", () => {
-  const random = seededRandom(2611);
+  const random = seededRandom(2611).fraction;
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!;
   const pieces = [
     "",

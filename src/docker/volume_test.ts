@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { seededRandom } from "#oci/fuzz_support.ts";
+import { seededRandom } from "../../tests/support/random.ts";
 import { DugoutError } from "#oci/error.ts";
 import { parseVolume } from "./volume.ts";
 
@@ -89,7 +89,7 @@ test("what cannot be meant is refused, with the reason", () => {
 });
 
 test("whatever the text, a volume is read or refused by its own error", () => {
-  const random = seededRandom(31);
+  const random = seededRandom(31).fraction;
   const pieces = [
     ":",
     ":",

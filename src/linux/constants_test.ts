@@ -41,7 +41,7 @@ const FAMILIES: readonly { name: string; headers: readonly string[]; exported: E
   { name: "prctl", headers: ["linux/prctl.h"], exported: prctl },
   { name: "seccomp", headers: ["linux/seccomp.h"], exported: seccomp },
   { name: "socket", headers: ["sys/socket.h"], exported: socket },
-  { name: "wait", headers: ["sys/wait.h"], exported: wait },
+  { name: "wait", headers: ["sys/wait.h", "signal.h"], exported: wait },
 ];
 
 for (const { name, headers, exported, arch } of FAMILIES) {

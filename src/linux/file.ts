@@ -98,6 +98,11 @@ export function makePipe(): { read: Fd; write: Fd } {
   return { read: view.getInt32(0, true) as Fd, write: view.getInt32(4, true) as Fd };
 }
 
+// lseek(2)
+export const SEEK_SET = 0;
+export const SEEK_CUR = 1;
+export const SEEK_END = 2;
+
 // fcntl(2)
 export const F_DUPFD = 0;
 export const F_GETFD = 1;

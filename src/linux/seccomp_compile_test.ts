@@ -5,21 +5,12 @@ import { RET, retErrno } from "./seccomp_bpf.ts";
 import { compilePolicies } from "./seccomp_compile.ts";
 import { type Comparison, type Condition, evaluatePolicy, permits, type Policy, type Rule } from "./seccomp_policy.ts";
 import { type Arch, SYSCALLS } from "./syscall_numbers.ts";
+import { seededRandom } from "../../tests/support/random.ts";
 
 const NATIVE: Record<Arch, number> = { x86_64: 0xc000003e, aarch64: 0xc00000b7 };
 const ARCHES: Arch[] = ["x86_64", "aarch64"];
 const EPERM = retErrno(1);
 const ENOSYS = retErrno(38);
-
-/** A small seeded generator (mulberry32): the same numbers at every run. */
-function seeded(seed: number): () => number {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 const pick = <T>(random: () => number, list: readonly T[]): T => list[Math.floor(random() * list.length)]!;
 
@@ -70,7 +61,7 @@ function evaluateAll(policies: readonly Policy[], call: string, args: readonly b
 }
 
 test("compiled policies answer as the policies say, for random policies and calls", () => {
-  const random = seeded(20261125);
+  const random = seededRandom(20261125).fraction;
   for (let round = 0; round < 150; round++) {
     const arch = pick(random, ARCHES);
     // numbers from 424 on are ordered by age and have a test of their own

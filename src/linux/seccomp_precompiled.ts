@@ -1,4 +1,4 @@
-// deno-fmt-ignore-file: written by seccomp_precompiled_test.ts (DUGOUT_REWRITE_GOLDEN=1), which also compares it
+// deno-fmt-ignore-file: written by seccomp_precompiled_test.ts (UPDATE_GOLDEN=1), which also compares it
 
 /** The default filters for Docker's default capabilities: struct sock_filter[] in base64. */
 export const PRECOMPILED = {

@@ -4,8 +4,8 @@ import { writeFileSync } from "node:fs";
 import { DEFAULT_CAPABILITIES } from "./capabilities.ts";
 import { compileSeccomp, planSeccomp, precompiledKey, type SeccompRequest } from "./seccomp.ts";
 
-/** DUGOUT_REWRITE_GOLDEN=1 writes the programs anew, after a change of the default policy or the compiler. */
-const rewrites = process.env["DUGOUT_REWRITE_GOLDEN"] === "1";
+/** UPDATE_GOLDEN=1 writes the programs anew, after a change of the default policy or the compiler. */
+const rewrites = process.env["UPDATE_GOLDEN"] === "1";
 
 const REQUESTS: SeccompRequest[] = (["x86_64", "aarch64"] as const).flatMap((arch) =>
   [false, true].map((singleId): SeccompRequest => ({
@@ -23,7 +23,7 @@ function fileText(): string {
     const program = Buffer.from(compileSeccomp(request)!.program).toString("base64");
     return `  "${precompiledKey(request)}": "${program}",`;
   });
-  return `// deno-fmt-ignore-file: written by seccomp_precompiled_test.ts (DUGOUT_REWRITE_GOLDEN=1), which also compares it
+  return `// deno-fmt-ignore-file: written by seccomp_precompiled_test.ts (UPDATE_GOLDEN=1), which also compares it
 
 /** The default filters for Docker's default capabilities: struct sock_filter[] in base64. */
 export const PRECOMPILED = {
@@ -32,7 +32,7 @@ ${lines.join("\n")}
 `;
 }
 
-test("the filters that are kept ready are those that the policies make (DUGOUT_REWRITE_GOLDEN=1 rewrites)", () => {
+test("the filters that are kept ready are those that the policies make (UPDATE_GOLDEN=1 rewrites)", () => {
   if (rewrites) writeFileSync(new URL("./seccomp_precompiled.ts", import.meta.url), fileText());
   else for (const request of REQUESTS) assert.deepEqual(planSeccomp(request), compileSeccomp(request));
 });

@@ -52,6 +52,10 @@ export const SIGRTMIN = 34;
 /** The last signal there is. */
 export const SIGRTMAX = 64;
 
+// rt_sigprocmask(2)
+export const SIG_BLOCK = 0;
+export const SIG_SETMASK = 2;
+
 /** Signals by their usual names, for code of ours: `SIGNALS.TERM`. */
 export const SIGNALS: Readonly<Record<typeof NAMES[number], number>> = Object.freeze(
   Object.fromEntries(NAMES.map((name, index) => [name, index + 1])) as Record<typeof NAMES[number], number>,

@@ -11,3 +11,6 @@ export const P_ALL = 0;
 export const P_PID = 1;
 export const P_PGID = 2;
 export const P_PIDFD = 3; // Linux 5.4
+
+/** How a child ended, in `si_code` of waitid's answer: by itself (sigaction(2)). */
+export const CLD_EXITED = 1;

@@ -1,16 +1,3 @@
-/**
- * A seeded source of numbers in [0, 1) for tests (mulberry32): the seed is printed in the failure, so that it can be played again.
- */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** What a hostile registry may put in place of any value (A-020). `1e400` and deep nesting come as raw JSON text. */
 export const HOSTILE_JSON: readonly string[] = [
   "null",

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { seededRandom } from "#oci/fuzz_support.ts";
+import { seededRandom } from "../../tests/support/random.ts";
 import { encodeCommand, encodeValue, encodeWord } from "./exec_line.ts";
 import { splitWords } from "./words.ts";
 
@@ -24,7 +24,7 @@ test("a quote that is not closed, and an escape for NUL or no character, make no
 
 test("A-089 a word of any text is one line, and comes out as it went in", () => {
   const seed = Number(process.env["FUZZ_SEED"] ?? 7);
-  const random = seededRandom(seed);
+  const random = seededRandom(seed).fraction;
   const pieces = [
     "a",
     " ",

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DugoutError } from "#oci/error.ts";
-import { seededRandom } from "#oci/fuzz_support.ts";
+import { seededRandom } from "../../tests/support/random.ts";
 import { lastEntry, listEntries, mergeUnit, parseUnitFile, printUnitFile } from "./unit_file.ts";
 
 const keysOf = (text: string, section = "S") =>
@@ -56,7 +56,7 @@ test("a drop-in comes behind the file", () => {
 
 test("whatever the text, it is read or refused with our own error, and what was read is printed so that it reads the same", () => {
   const seed = Number(process.env["FUZZ_SEED"] ?? 5);
-  const random = seededRandom(seed);
+  const random = seededRandom(seed).fraction;
   const pieces = ["[S]", "[T", "\n", "A=b", "\\", "#", ";", "=", " ", '"', "\r", "\u2028", "\x07", "%h", "é", "X-Y=1"];
   for (let round = 0; round < 3000; round++) {
     let text = "";

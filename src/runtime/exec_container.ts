@@ -14,6 +14,7 @@
 import { AT_FDCWD, O_CLOEXEC, O_WRONLY } from "#linux/file.ts";
 import { outsideId } from "#linux/idmap.ts";
 import { PR_SET_DUMPABLE } from "#linux/prctl.ts";
+import { SIGNALS } from "#linux/signals.ts";
 import type { NamespaceType, ProcessSpec } from "#oci/runtime_spec.ts";
 import { operate, type Step, step, type Tape, type TapeBuffer } from "#tape/step.ts";
 import { processSteps } from "./enter_steps.ts";
@@ -24,14 +25,10 @@ import { blockSignalsStep, exitRecordSteps } from "./monitor_steps.ts";
 import { place } from "./mount_steps.ts";
 import { NAMESPACE_FLAGS } from "./namespace_steps.ts";
 import { execErrnoBytes } from "./process_steps.ts";
-import { REPORT_FD } from "./setup.ts";
+import { ENGINE_FAILED, REPORT_FD } from "./setup.ts";
 import { consoleControl, openTerminalSteps, sendTerminalSteps } from "./terminal_steps.ts";
 import { ERROR_FD } from "./map_ids.ts";
-
-const SIGCHLD = 17;
-const SIGKILL = 9;
-const EXIT_LOST = 125;
-const TTY_GROUP = 5;
+import { TTY_GROUP } from "./spec_mount_steps.ts";
 
 /** Those that a process joins for its children, or that its rights come from. */
 const OUTER: ReadonlySet<NamespaceType> = new Set(["user", "pid", "time"]);
@@ -48,7 +45,7 @@ export function planExec(setup: ExecSetup): Tape {
     ...endPipeSteps(relays),
     ...copierSteps(relays),
     ...joinSteps(namespaces.filter((type) => OUTER.has(type)), "the container's user and pid namespaces"),
-    step("clone", [SIGCHLD, 0, 0, 0, 0], "fork", "the program's process", {
+    step("clone", [SIGNALS.CHLD, 0, 0, 0, 0], "fork", "the program's process", {
       id: "program",
       jump: { when: "zero", to: "in program" },
       hints: {
@@ -142,7 +139,7 @@ function waitSteps({ stdio, keepsRecord }: ExecSetup): Step[] {
     step("exit_group", [0], "end", "the waiter"),
     // nobody has heard of the program, or its end cannot be known
     place("lost", "the program is lost"),
-    step("kill", [{ result: "program" }, SIGKILL], "end", "the program", { ignore: true }),
-    step("exit_group", [EXIT_LOST], "end", "the waiter"),
+    step("kill", [{ result: "program" }, SIGNALS.KILL], "end", "the program", { ignore: true }),
+    step("exit_group", [ENGINE_FAILED], "end", "the waiter"),
   ];
 }

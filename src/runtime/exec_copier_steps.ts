@@ -6,13 +6,12 @@
  */
 import { O_CLOEXEC } from "#linux/file.ts";
 import { POLLFD, POLLIN } from "#linux/poll.ts";
+import { SIGNALS } from "#linux/signals.ts";
 import { packStruct } from "#tape/pack.ts";
 import { jumpTo, mark, operate, type Step, step, type TapeBuffer } from "#tape/step.ts";
 import { ENDED_FD, NOT_ENDED_FD } from "./exec_setup.ts";
 import { closeAllBut, copyPieceSteps, endRelaysSteps, RELAY_BYTES } from "./monitor_steps.ts";
 import type { Relay } from "./setup.ts";
-
-const SIGCHLD = 17;
 
 /** The buffers that the steps here need. */
 export function copierBuffers(relays: readonly Relay[]): (readonly [string, TapeBuffer])[] {
@@ -51,7 +50,7 @@ export function copierSteps(relays: readonly Relay[]): Step[] {
     const polled = `polled ${index}`;
     const orEnd = { jump: { when: "error", to: `${id} end` } } as const;
     return [
-      step("clone", [SIGCHLD, 0, 0, 0, 0], "fork", id, { id, jump: { when: "nonzero", to: `${id} runs` } }),
+      step("clone", [SIGNALS.CHLD, 0, 0, 0, 0], "fork", id, { id, jump: { when: "nonzero", to: `${id} runs` } }),
       ...closeAllBut([from, to, ENDED_FD]),
       // from here on nobody can be told of a failure: the stream ends
       mark(`${id} loop`, "copy"),

@@ -5,10 +5,9 @@
  */
 import { AT_FDCWD, O_DIRECTORY, O_PATH, OPEN_HOW, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS } from "#linux/file.ts";
 import { DEVPTS_SUPER_MAGIC, STATFS } from "#linux/statfs.ts";
+import { ENOTTY } from "#linux/errno_values.ts";
 import { compute, mark, operate, type Step, step, type TapeBuffer } from "#tape/step.ts";
 import { openHow } from "./target_steps.ts";
-
-const ENOTTY = 25;
 
 /** What {@linkcode containerDevptsSteps} needs. */
 export const DEVPTS_BUFFERS: readonly (readonly [string, TapeBuffer])[] = [

@@ -11,10 +11,9 @@
  */
 import { CLONE_PARENT } from "#linux/clone.ts";
 import { O_CLOEXEC } from "#linux/file.ts";
+import { SIGNALS } from "#linux/signals.ts";
 import { mark, operate, type Step, step, type TapeBuffer } from "#tape/step.ts";
-
-const SIGCHLD = 17;
-const EXIT_NO_CONTAINER = 125;
+import { ENGINE_FAILED } from "./setup.ts";
 
 /** The buffer that {@linkcode forkBetweenSteps} needs besides `pid`. */
 export const FORK_BETWEEN_BUFFERS: readonly (readonly [string, TapeBuffer])[] = [["pid pipe", { sizeBytes: 8 }]];
@@ -26,7 +25,7 @@ export function forkBetweenSteps(between: string): Step[] {
     step("pipe2", [{ buffer: "pid pipe" }, O_CLOEXEC], "make a pipe for", "the pid"),
     operate("load", [{ buffer: "pid pipe" }, 0, 4], "its reading end", { id: "pid reader" }),
     operate("load", [{ buffer: "pid pipe", offset: 4 }, 0, 4], "its writing end", { id: "pid writer" }),
-    step("clone", [SIGCHLD, 0, 0, 0, 0], "fork", "a process for the pid namespace", {
+    step("clone", [SIGNALS.CHLD, 0, 0, 0, 0], "fork", "a process for the pid namespace", {
       id: "between pid",
       jump: { when: "zero", to: between },
       hints,
@@ -42,7 +41,7 @@ export function forkBetweenSteps(between: string): Step[] {
       jump: { when: "nonzero", to: "container is there" },
     }),
     // the process between has told its failure
-    step("exit_group", [EXIT_NO_CONTAINER], "end", "the monitor"),
+    step("exit_group", [ENGINE_FAILED], "end", "the monitor"),
     mark("container is there", "the container's first process is there"),
   ];
 }
@@ -52,7 +51,7 @@ export function betweenSteps(between: string, enter: readonly Step[], child: str
   return [
     mark(between, "the process between"),
     ...enter,
-    step("clone", [CLONE_PARENT | SIGCHLD, 0, 0, 0, 0], "fork", "the container's first process", {
+    step("clone", [CLONE_PARENT | SIGNALS.CHLD, 0, 0, 0, 0], "fork", "the container's first process", {
       id: "inner pid",
       jump: { when: "zero", to: child },
       hints: {

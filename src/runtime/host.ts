@@ -1,13 +1,13 @@
 import { readFileSync } from "node:fs";
 import { addressOf, allocate } from "#ffi/mod.ts";
 import { tryCall } from "#linux/call.ts";
+import { LANDLOCK_CREATE_RULESET_VERSION } from "#linux/landlock.ts";
 import type { HostFeatures } from "./setup.ts";
 
 const ENOSYS = -38;
 
 /** What this machine's kernel can do, found by asking it. */
 export function probeHost(): HostFeatures {
-  const LANDLOCK_CREATE_RULESET_VERSION = 1;
   return {
     // a bad descriptor is EBADF where the call exists
     mountSetattr: tryCall("mount_setattr", -1, addressOf(allocate(8)), 0, 0, 0) !== ENOSYS,

@@ -8,6 +8,7 @@ import { addressOf, allocate, openSource } from "#ffi/mod.ts";
 import { expectResult, type Fd, type Pid, tryCall } from "#linux/call.ts";
 import { close, makePipe } from "#linux/file.ts";
 import { POLLFD, POLLIN } from "#linux/poll.ts";
+import { ESRCH } from "#linux/errno_values.ts";
 import { DugoutError } from "#oci/error.ts";
 import type { IdMap } from "#linux/idmap.ts";
 import { type EncodedTape, type Failure, readFailure, startEncodedTape, waitFor } from "#tape/play.ts";
@@ -28,8 +29,6 @@ export interface StartFds {
    */
   release(): void;
 }
-
-const ESRCH = 3;
 
 /** A container that runs. */
 export interface Running {

@@ -4,13 +4,12 @@
  *
  * @module
  */
-import { O_APPEND, O_CLOEXEC, O_CREAT, O_TRUNC, O_WRONLY } from "#linux/file.ts";
+import { O_APPEND, O_CLOEXEC, O_CREAT, O_TRUNC, O_WRONLY, SEEK_END } from "#linux/file.ts";
 import { compute, jumpTo, mark, operate, type Step, step, type TapeBuffer } from "#tape/step.ts";
 import { LOG_CHUNK_BYTES, LOG_FILE, LOG_FRAME, LOG_STREAM, type LogLimits } from "./log_frame.ts";
 import { CONTAINER_FD, LOG_FD } from "./monitor_fds.ts";
 
 const CLOCK_REALTIME = 0;
-const SEEK_END = 2;
 const ENVELOPE_BYTES = LOG_FRAME.SIZE + LOG_FRAME.TRAILER;
 const LOST_BYTES = ENVELOPE_BYTES + 8;
 

@@ -8,6 +8,7 @@ import { O_CLOEXEC } from "#linux/file.ts";
 import type { IdMap, IdRange } from "#linux/idmap.ts";
 import { CLONE_NEWUSER } from "#linux/namespaces.ts";
 import { SIGNALS } from "#linux/signals.ts";
+import { EPERM } from "#linux/errno_values.ts";
 import { type Arg, mark, operate, type Step, step, type TapeBuffer } from "#tape/step.ts";
 
 /** Where the two programs are: absolute paths. */
@@ -21,8 +22,6 @@ export const MAP_BUFFERS: readonly (readonly [string, TapeBuffer])[] = [
   ["own pid", { sizeBytes: 16 }],
   ["go pipe", { sizeBytes: 8 }],
 ];
-
-const EPERM = 1;
 
 /** The descriptors by which a tape learns that somebody else's namespace is ready, and of that namespace. */
 export interface HeldNamespace {

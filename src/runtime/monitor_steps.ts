@@ -5,18 +5,15 @@
  * @module
  */
 import { O_CLOEXEC, O_CREAT, O_TRUNC, O_WRONLY } from "#linux/file.ts";
+import { SIG_BLOCK, SIG_SETMASK, SIGNALS } from "#linux/signals.ts";
+import { WNOHANG } from "#linux/wait.ts";
 import { type Arg, compute, operate, type Step, step } from "#tape/step.ts";
-import { EXIT_RECORD, type Relay, REPORT_FD, STATE_FD } from "./setup.ts";
+import { ENGINE_FAILED, EXIT_RECORD, type Relay, REPORT_FD, STATE_FD } from "./setup.ts";
 import { ERROR_FD } from "./map_ids.ts";
 import { place } from "./mount_steps.ts";
 
-const SIGCHLD = 17;
-const SIGKILL = 9;
 // mmap(2)
 const [PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS] = [1, 2, 2, 0x20];
-const EXIT_LOST = 125;
-const SIG_BLOCK = 0;
-const SIG_SETMASK = 2;
 
 /** No signal ends the monitor but SIGKILL: a batch system signals every process of a job. */
 export function blockSignalsStep(): Step {
@@ -34,7 +31,7 @@ export function relaySteps(relays: readonly Relay[]): Step[] {
   relays.forEach(({ from, to }, index) => {
     const id = `relay ${index}`;
     steps.push(
-      step("clone", [SIGCHLD, 0, 0, 0, 0], "fork", id, { id, jump: { when: "nonzero", to: `${id} runs` } }),
+      step("clone", [SIGNALS.CHLD, 0, 0, 0, 0], "fork", id, { id, jump: { when: "nonzero", to: `${id} runs` } }),
       ...closeAllBut([from, to]),
       // memory of its own: as a part of the tape it would be read and written with each start
       step("mmap", [0, RELAY_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0], "get memory for", id, {
@@ -73,7 +70,7 @@ export function endRelaysSteps(relays: readonly Relay[]): Step[] {
   return relays.flatMap(({ output }, index) => {
     const id = `relay ${index}`;
     const wait = step("wait4", [{ result: id }, 0, 0, 0], "wait for", id, { retry: true, ignore: true });
-    return output ? [wait] : [step("kill", [{ result: id }, SIGKILL], "end", id, { ignore: true }), wait];
+    return output ? [wait] : [step("kill", [{ result: id }, SIGNALS.KILL], "end", id, { ignore: true }), wait];
   });
 }
 
@@ -115,7 +112,7 @@ export function closeAllBut(keep: readonly number[]): Step[] {
 /** Forks the container's first process; `child` is the id to go on at in it. */
 export function forkSteps(child: string): Step[] {
   return [
-    step("clone", [SIGCHLD, 0, 0, 0, 0], "fork", "the container's first process", {
+    step("clone", [SIGNALS.CHLD, 0, 0, 0, 0], "fork", "the container's first process", {
       id: "init",
       jump: { when: "zero", to: child },
       hints: {
@@ -166,23 +163,24 @@ export function waitSteps(
 export function lostSteps(): Step[] {
   return [
     place("lost", "the container is lost"),
-    step("kill", [{ result: "init" }, SIGKILL], "end", "the container", { ignore: true }),
-    step("exit_group", [EXIT_LOST], "end", "the monitor"),
+    step("kill", [{ result: "init" }, SIGNALS.KILL], "end", "the container", { ignore: true }),
+    step("exit_group", [ENGINE_FAILED], "end", "the monitor"),
   ];
 }
 
 /** The steps of `--init`: process 1 forks the program, passes signals on, and reaps (`child` goes on in the program). */
 export function reaperSteps(child: string): Step[] {
-  const SIGCHLD_NUMBER = 17;
   const all = new Uint8Array(8).fill(0xff);
-  const WNOHANG = 1;
   return [
     blockSignalsStep(),
-    step("clone", [SIGCHLD, 0, 0, 0, 0], "fork", "the program", { id: "program", jump: { when: "zero", to: child } }),
+    step("clone", [SIGNALS.CHLD, 0, 0, 0, 0], "fork", "the program", {
+      id: "program",
+      jump: { when: "zero", to: child },
+    }),
     step("close_range", [0, 0xffffffff, 0], "close", "all descriptors"),
     place("reaper", "wait for a signal"),
     step("rt_sigtimedwait", [all, 0, 0, 8], "wait for", "a signal", { id: "signal", retry: true, ignore: true }),
-    compute("eq", { result: "signal" }, SIGCHLD_NUMBER, "is it SIGCHLD", {
+    compute("eq", { result: "signal" }, SIGNALS.CHLD, "is it SIGCHLD", {
       jump: { when: "nonzero", to: "reap" },
     }),
     step("kill", [{ result: "program" }, { result: "signal" }], "pass on", "the signal", { ignore: true }),

@@ -11,10 +11,11 @@
  *
  * @module
  */
-import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_RDWR, O_TRUNC, O_WRONLY } from "#linux/file.ts";
+import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_RDWR, O_TRUNC, O_WRONLY, SEEK_END, SEEK_SET } from "#linux/file.ts";
 import { POLLFD, POLLIN } from "#linux/poll.ts";
 import { PR_SET_NAME } from "#linux/prctl.ts";
-import { P_PIDFD, WEXITED } from "#linux/wait.ts";
+import { CLD_EXITED, P_PIDFD, WEXITED } from "#linux/wait.ts";
+import { SIGNALS } from "#linux/signals.ts";
 import { packStruct } from "#tape/pack.ts";
 import { type Arg, compute, jumpTo, mark, operate, type Step, step, type Tape, type TapeBuffer } from "#tape/step.ts";
 import { LOG_CHUNK_BYTES, LOG_STREAM, type LogLimits } from "./log_frame.ts";
@@ -47,12 +48,8 @@ export interface MonitorPlan {
 
 /** `siginfo_t` as waitid(2) fills it (asm-generic/siginfo.h). */
 const SIGINFO = { code: 8, status: 24, SIZE: 128 } as const;
-const CLD_EXITED = 1;
-const SIGKILL = 9;
 /** A `sigset_t` with the signal 13. */
 const SIGPIPE_ALONE = Uint8Array.of(0, 0x10, 0, 0, 0, 0, 0, 0);
-const SEEK_SET = 0;
-const SEEK_END = 2;
 /** What is asked of ppoll, in this order. */
 const POLLED = { stdout: 0, stderr: POLLFD.SIZE, process: 2 * POLLFD.SIZE } as const;
 
@@ -157,7 +154,7 @@ function endSteps({ copiesStdin, cleanUp, worker }: MonitorPlan): Step[] {
   return [
     mark("end", "the container has ended, and all it wrote is in the log"),
     ...(copiesStdin
-      ? [step("pidfd_send_signal", [COPIER_FD, SIGKILL, 0, 0], "end", "the copier of stdin", { ignore: true })]
+      ? [step("pidfd_send_signal", [COPIER_FD, SIGNALS.KILL, 0, 0], "end", "the copier of stdin", { ignore: true })]
       : []),
     step("waitid", [P_PIDFD, FIRST_PROCESS_FD, { buffer: "siginfo" }, WEXITED, 0], "wait for", "the container", {
       retry: true,

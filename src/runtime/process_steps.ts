@@ -14,6 +14,8 @@ import {
   PR_SET_PDEATHSIG,
 } from "#linux/prctl.ts";
 import { SECCOMP_SET_MODE_FILTER } from "#linux/seccomp_call.ts";
+import { KEYCTL_JOIN_SESSION_KEYRING } from "#linux/keyctl.ts";
+import { LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET, LANDLOCK_SCOPE_SIGNAL } from "#linux/landlock.ts";
 import { packList } from "#tape/pack.ts";
 import { ENOSYS } from "#linux/errno_values.ts";
 import { compute, jumpTo, mark, operate, type Step, step } from "#tape/step.ts";
@@ -40,7 +42,6 @@ export function limitSteps(limits: readonly { number: number; name: string; soft
  * although the user's quota of keys is used up: it is 200, and each keyring takes one.
  */
 export function keyringSteps(required: boolean): Step[] {
-  const KEYCTL_JOIN_SESSION_KEYRING = 1;
   const args = [KEYCTL_JOIN_SESSION_KEYRING, 0];
   const [label, object] = ["join", "a new session keyring"];
   if (!required) return [step("keyctl", args, label, object, { ignore: true })];
@@ -149,13 +150,10 @@ export function filterStep({ program, flags }: { program: Uint8Array; flags: num
   );
 }
 
-const LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET = 1n;
-const LANDLOCK_SCOPE_SIGNAL = 2n;
-
 /** Closes abstract sockets and signals of the host where its namespaces are shared. Landlock ABI 6. */
 export function scopeSteps(sockets: boolean, signals: boolean): Step[] {
-  const scopes = (sockets ? LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET : 0n) | (signals ? LANDLOCK_SCOPE_SIGNAL : 0n);
-  if (scopes === 0n) return [];
+  const scopes = (sockets ? LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET : 0) | (signals ? LANDLOCK_SCOPE_SIGNAL : 0);
+  if (scopes === 0) return [];
   return [
     step("landlock_create_ruleset", [{ struct: [0, 0, scopes] }, 24, 0], "make", "Landlock scopes", { id: "scopes" }),
     step("landlock_restrict_self", [{ result: "scopes" }, 0], "enforce", "Landlock scopes"),

@@ -1,5 +1,17 @@
-import { AT_EMPTY_PATH, AT_FDCWD, F_SETFD, FD_CLOEXEC, O_CLOEXEC, O_DIRECTORY, O_PATH, O_RDWR } from "#linux/file.ts";
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  F_SETFD,
+  FD_CLOEXEC,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_PATH,
+  O_RDWR,
+  SEEK_SET,
+} from "#linux/file.ts";
 import { MNT_DETACH, MOVE_MOUNT_F_EMPTY_PATH } from "#linux/mount.ts";
+import { SIGNALS } from "#linux/signals.ts";
+import { ENOENT } from "#linux/errno_values.ts";
 import { type Step, step } from "#tape/step.ts";
 import { attachSteps, bindSteps, fileSystemSteps, place } from "./mount_steps.ts";
 import type { RootfsPlan, TreePart } from "./setup.ts";
@@ -136,8 +148,6 @@ interface Owner {
   readonly gid: number;
 }
 
-const ENOENT = 2;
-
 /** Lets the first step find nothing: what is on the host may go between the look and the start, as files below /tmp do. */
 function orGone([first, ...rest]: readonly Step[], id: string): Step[] {
   return [{ ...first!, jump: { when: "error", to: `${id} gone`, only: ENOENT } }, ...rest];
@@ -197,11 +207,10 @@ export function fuseOptions(rootfs: RootfsPlan & { kind: "fuse-overlayfs" }): st
  * @param becomeRoot It mounts by itself as root only.
  */
 export function fuseSteps(rootfs: RootfsPlan & { kind: "fuse-overlayfs" }, becomeRoot: readonly Step[]): Step[] {
-  const SIGCHLD = 17;
   return [
     // what it says is shown only when it fails: some versions complain of options that every mount has
     step("memfd_create", ["fuse-overlayfs", 0], "make a file for", "the messages of fuse-overlayfs", { id: MESSAGES }),
-    step("clone", [SIGCHLD, 0, 0, 0, 0], "fork for", "fuse-overlayfs", {
+    step("clone", [SIGNALS.CHLD, 0, 0, 0, 0], "fork for", "fuse-overlayfs", {
       id: "fuse fork",
       jump: { when: "nonzero", to: "fuse parent" },
     }),
@@ -231,7 +240,6 @@ export function fuseSteps(rootfs: RootfsPlan & { kind: "fuse-overlayfs" }, becom
 
 /** Shows what fuse-overlayfs said. */
 export function fuseMessageSteps(): Step[] {
-  const SEEK_SET = 0;
   return [
     step("lseek", [{ result: MESSAGES }, 0, SEEK_SET], "go to the start of", "the messages of fuse-overlayfs"),
     step("sendfile", [2, { result: MESSAGES }, 0, 65536], "show", "the messages of fuse-overlayfs", { ignore: true }),

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Fd } from "#linux/call.ts";
-import { close } from "#linux/file.ts";
+import { close, F_SETFD, FD_CLOEXEC } from "#linux/file.ts";
 import type { IdMap } from "#linux/idmap.ts";
 import { MS_REC, MS_SLAVE } from "#linux/mount.ts";
 import { CLONE_NEWNS } from "#linux/namespaces.ts";
@@ -17,9 +17,6 @@ import { EXEC, execErrnoBytes, executeSteps } from "./process_steps.ts";
 import { exitCodeOf } from "./launch_container.ts";
 import { ERROR_FD } from "./map_ids.ts";
 import { startInUserNamespace, USER_NAMESPACE_BUFFERS, userNamespaceSteps } from "./user_namespace.ts";
-
-const F_SETFD = 2;
-const FD_CLOEXEC = 1;
 
 /** What is run. */
 export interface MappedProgram {

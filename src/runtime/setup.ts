@@ -5,32 +5,16 @@
  */
 import type { IdMap } from "#linux/idmap.ts";
 import type { ProcessSpec, RuntimeSpec } from "#oci/runtime_spec.ts";
+import type { LayeredRootfs } from "#storage/driver.ts";
 import type { NetworkAttachment } from "./attach_steps.ts";
 import type { MaskKind } from "./mask_steps.ts";
 
-/** How the root file system comes to be. Directories are absolute paths of the host. */
+/** What a process of the engine's exits with when it cannot do its work, as with Docker. */
+export const ENGINE_FAILED = 125;
+
+/** How the root file system comes to be. */
 export type RootfsPlan =
-  | {
-    readonly kind: "overlay";
-    /** Topmost first, as overlayfs wants them. */
-    readonly lowers: readonly string[];
-    readonly upper: string;
-    readonly work: string;
-    /** An empty directory to mount at. */
-    readonly merged: string;
-    /** Whether nothing has to outlive a crash of the machine: no sync (Linux 5.10). */
-    readonly volatile: boolean;
-  }
-  | {
-    readonly kind: "fuse-overlayfs";
-    /** The absolute path of the program. */
-    readonly program: string;
-    readonly lowers: readonly string[];
-    readonly upper: string;
-    readonly work: string;
-    readonly merged: string;
-  }
-  | { readonly kind: "directory"; readonly path: string }
+  | LayeredRootfs
   /** A file system in memory with parts of a tree of the host on it, each under an overlay: see {@linkcode TreePart}. */
   | { readonly kind: "tree"; readonly parts: readonly TreePart[]; readonly merged: string };
 

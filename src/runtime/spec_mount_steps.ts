@@ -29,7 +29,7 @@ import { kernelSettings, kernelSettingSteps } from "./setting_steps.ts";
 import { requireProcess } from "./setup.ts";
 
 /** The group that owns terminals in every distribution. */
-const TTY_GROUP = 5;
+export const TTY_GROUP = 5;
 
 /** All mounts of the specification, in its order; /dev with its nodes, the terminal behind /dev/pts, settings in /proc. */
 export function mountsSteps(setup: ContainerSetup): Step[] {

@@ -11,13 +11,11 @@ import {
 } from "#linux/file.ts";
 import { TIOCGPTPEER, TIOCSCTTY, TIOCSPTLCK, TIOCSWINSZ } from "#linux/ioctl.ts";
 import { MOVE_MOUNT_F_EMPTY_PATH, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE } from "#linux/mount.ts";
+import { SCM_RIGHTS, SOL_SOCKET } from "#linux/socket.ts";
 import { packStruct } from "#tape/pack.ts";
 import { operate, type Step, step } from "#tape/step.ts";
 import { CONSOLE_FD } from "./setup.ts";
 import { openHow } from "./target_steps.ts";
-
-const SOL_SOCKET = 1;
-const SCM_RIGHTS = 1;
 
 /** `struct winsize`: rows, columns, and pixels that nobody uses; u16 each. */
 export function winsize(rows: number, columns: number): Uint8Array {

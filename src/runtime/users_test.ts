@@ -2,6 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { DugoutError } from "#oci/error.ts";
 import { MAX_ACCOUNT_FILE_BYTES, type ResolvedUser, resolveUser, type UserRequest } from "./users.ts";
+import { seededRandom } from "../../tests/support/random.ts";
 
 const PASSWD = `# a comment
 root:x:0:0:root:/root:/bin/sh
@@ -205,11 +206,7 @@ test("files beyond the limit are refused, those within it take linear time", () 
 });
 
 test("whatever the bytes, a user is resolved or refused by its own error", () => {
-  let state = 7;
-  const next = (below: number): number => {
-    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
-    return Math.floor(state / 65536) % below;
-  };
+  const next = seededRandom(7).below;
   const alphabet = ["root", "alice", ":", ":", ":", "\n", "\n", "0", "1000", ",", "#", "\0", "-", "x", "\r", "é"];
   for (let round = 0; round < 3000; round++) {
     const text = (): string => Array.from({ length: next(40) }, () => alphabet[next(alphabet.length)]).join("");

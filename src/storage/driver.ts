@@ -30,19 +30,22 @@ export type RootfsPlaces = {
   readonly volatile: boolean;
 };
 
-/** A root file system as the runtime mounts it (`RootfsPlan` of #runtime/setup.ts). */
-export type RootfsPlan =
+/** A root file system of layers, as it is to be mounted. Directories are absolute paths of the host. */
+export type LayeredRootfs =
   | {
     readonly kind: "overlay";
-    /** Topmost first. */
+    /** Topmost first, as overlayfs wants them. */
     readonly lowers: readonly string[];
     readonly upper: string;
     readonly work: string;
+    /** An empty directory to mount at. */
     readonly merged: string;
+    /** Whether nothing has to outlive a crash of the machine: no sync (Linux 5.10). */
     readonly volatile: boolean;
   }
   | {
     readonly kind: "fuse-overlayfs";
+    /** The absolute path of the program. */
     readonly program: string;
     readonly lowers: readonly string[];
     readonly upper: string;
@@ -90,7 +93,7 @@ export function planRootfs(
   layers: LayersPath,
   diffIds: readonly Digest[],
   places: RootfsPlaces,
-): RootfsPlan {
+): LayeredRootfs {
   if (driver.name === "vfs") return { kind: "directory", path: places.copy };
   const lowers = visibleLayers(layers, diffIds).map((diffId) => layerPaths(layers, diffId).diff);
   // overlayfs wants something below; an image without layers is an empty directory

@@ -12,7 +12,7 @@ import { cloneContent, makeNode, openName, writeAt } from "#linux/tree.ts";
 import { setXattr } from "#linux/xattr.ts";
 import type { Fd } from "#linux/call.ts";
 import { DugoutError } from "#oci/error.ts";
-import type { Driver, DriverName, RootfsPlan } from "./driver.ts";
+import type { Driver, DriverName, LayeredRootfs } from "./driver.ts";
 import { formatMark, ownMark } from "./owner_mark.ts";
 import { removePath } from "./remove_tree.ts";
 import { writeFileWhole } from "./write_file_whole.ts";
@@ -41,7 +41,7 @@ export type DriverHost = {
    * Mounts the plan in a user and mount namespace of its own, makes and removes a file in it, and lets everything go.
    * @returns What went wrong, as an error's message; undefined when it worked.
    */
-  tryRootfs(plan: RootfsPlan): string | undefined | Promise<string | undefined>;
+  tryRootfs(plan: LayeredRootfs): string | undefined | Promise<string | undefined>;
 };
 
 const FUSE_PLACES = ["/usr/bin", "/bin", "/usr/local/bin", "/run/current-system/sw/bin"];
@@ -140,7 +140,7 @@ async function tryDriver(
     const [lower, upper, work, merged] = ["lower", "upper", "work", "merged"].map((dir) => join(path, dir));
     for (const dir of [lower, upper, work, merged]) mkdirSync(dir!, { mode: 0o755 });
     const places = { lowers: [lower!], upper: upper!, work: work!, merged: merged! };
-    const plan: RootfsPlan = name === "overlay"
+    const plan: LayeredRootfs = name === "overlay"
       ? { kind: "overlay", ...places, volatile: false }
       : { kind: "fuse-overlayfs", program, ...places };
     const problem = await host.tryRootfs(plan);

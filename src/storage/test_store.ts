@@ -7,6 +7,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ContentStore, type ContentStoreHost, openContentStore } from "./content.ts";
+import { seededRandom } from "../../tests/support/random.ts";
 
 export type TestStore = { root: string; store: ContentStore; [Symbol.dispose](): void };
 
@@ -26,13 +27,7 @@ export function listIngest(store: ContentStore): string[] {
   return readdirSync(join(store.path, "ingest")).sort();
 }
 
-/** Bytes that are the same on each run and do not compress: a linear congruential generator from `seed`. */
+/** Bytes that are the same on each run and do not compress. */
 export function makeBytes(length: number, seed = 1): Uint8Array {
-  const bytes = new Uint8Array(length);
-  let state = seed >>> 0;
-  for (let at = 0; at < length; at++) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    bytes[at] = state >>> 24;
-  }
-  return bytes;
+  return seededRandom(seed).bytes(length);
 }

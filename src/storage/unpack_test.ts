@@ -7,7 +7,8 @@ import { test } from "node:test";
 import zlib from "node:zlib";
 import type { Digest } from "#oci/digest.ts";
 import { type ByteString, fromText } from "#tar/bytes.ts";
-import { concat, craftTar, Random } from "#tar/testing.ts";
+import { concat, craftTar } from "#tar/testing.ts";
+import { seededRandom } from "../../tests/support/random.ts";
 import { LayerError } from "./layer_error.ts";
 import { hasLayer, layerPaths, listLayers, lockLayer, readLayerRecord, removeLayer, sweepLayers } from "./layers.ts";
 import { formatMark, ownMark } from "./owner_mark.ts";
@@ -79,7 +80,7 @@ test("A-010 a layer that is refused says why, and leaves nothing", async () => {
   const wrongTrailer = Uint8Array.from(gzip);
   wrongTrailer[gzip.length - 6]! ^= 1;
   const cases: [string, Uint8Array, string][] = [
-    ["random", new Random(3).bytes(5000), "LAYER_CORRUPT"],
+    ["random", seededRandom(3).bytes(5000), "LAYER_CORRUPT"],
     ["cut gzip", gzip.subarray(0, gzip.length - 20), "LAYER_CORRUPT"],
     ["wrong trailer", wrongTrailer, "LAYER_CORRUPT"],
     ["cut zstd", zlib.zstdCompressSync(ARCHIVE).subarray(0, 60), "LAYER_CORRUPT"],

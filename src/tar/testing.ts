@@ -8,6 +8,7 @@ import { paddingOf } from "./number.ts";
 import { encodePax } from "./pax.ts";
 import { TarReader } from "./reader.ts";
 import { encodeHeader, paddingFor, TRAILER } from "./write.ts";
+import type { Random } from "../../tests/support/random.ts";
 
 const FIELDS = { ...HEADER, trailer: STAR.trailer };
 
@@ -96,62 +97,33 @@ export function readAll(archive: Uint8Array, chunkSizes: readonly number[] = [1 
   return seen;
 }
 
-/** Seeded random numbers (mulberry32): a test prints its seed, and the seed plays it again. */
-export class Random {
-  readonly seed: number;
-  #state: number;
-
-  constructor(seed: number) {
-    this.seed = seed;
-    this.#state = seed >>> 0;
-  }
-
-  /** 0 ≤ n < limit, whole. */
-  below(limit: number): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let t = this.#state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return Math.floor(((t ^ (t >>> 14)) >>> 0) / 2 ** 32 * limit);
-  }
-
-  /** One of them. */
-  pick<T>(values: readonly T[]): T {
-    return values[this.below(values.length)]!;
-  }
-
-  bytes(length: number): Uint8Array {
-    return Uint8Array.from({ length }, () => this.below(256));
-  }
-
-  /** A name part of bytes that are neither NUL nor slash. */
-  name(maxLength: number): string {
-    const length = 1 + this.below(maxLength);
-    const ascii = this.below(4) > 0;
-    return Array.from({ length }, () => String.fromCharCode(ascii ? 0x61 + this.below(26) : 1 + this.below(255)))
-      .join("").replaceAll("/", "-");
-  }
+/** A name part of bytes that are neither NUL nor slash. */
+export function randomName(random: Random, maxLength: number): string {
+  const isAscii = random.below(4) > 0;
+  const byte = () => String.fromCharCode(isAscii ? 0x61 + random.below(26) : 1 + random.below(255));
+  return Array.from({ length: 1 + random.below(maxLength) }, byte).join("").replaceAll("/", "-");
 }
 
 /** An entry of any shape that the writer accepts. */
 export function randomEntry(random: Random): TarEntry {
   const kind = random.pick<TarKind>(["file", "file", "hardlink", "symlink", "char", "block", "directory", "fifo"]);
-  const path = Array.from({ length: 1 + random.below(6) }, () => random.name(random.pick([5, 20, 60, 255]))).join("/");
+  const path = Array.from({ length: 1 + random.below(6) }, () => randomName(random, random.pick([5, 20, 60, 255])))
+    .join("/");
   const xattrs = new Map<ByteString, Uint8Array>();
   for (let i = random.below(6) - 3; i > 0; i--) {
-    const name = `user.${random.name(20).replaceAll("=", "-")}` as ByteString;
+    const name = `user.${randomName(random, 20).replaceAll("=", "-")}` as ByteString;
     xattrs.set(name, random.bytes(random.below(100)));
   }
   const isLink = kind === "hardlink" || kind === "symlink";
   const isDevice = kind === "char" || kind === "block";
   const id = () => random.pick([0, 1000, 2097151, 2097152, 172761424, 2 ** 32 - 2]);
   return makeEntry(path as ByteString, kind, {
-    linkPath: (isLink ? random.name(random.pick([10, 99, 100, 101, 255])) : "") as ByteString,
+    linkPath: (isLink ? randomName(random, random.pick([10, 99, 100, 101, 255])) : "") as ByteString,
     mode: random.below(0o10000),
     uid: id(),
     gid: id(),
-    userName: random.pick(["", "root", random.name(40)]) as ByteString,
-    groupName: random.pick(["", "root", random.name(40)]) as ByteString,
+    userName: random.pick(["", "root", randomName(random, 40)]) as ByteString,
+    groupName: random.pick(["", "root", randomName(random, 40)]) as ByteString,
     sizeBytes: kind === "file" ? random.pick([0, 1, 511, 512, 513, random.below(5000)]) : 0,
     mtimeSeconds: random.pick([0, 1, -1, -(2 ** 40), 8 ** 11 - 1, 8 ** 11, 2 ** 53 - 1, random.below(2 ** 31)]),
     mtimeNanoseconds: random.pick([0, 0, 1, 999_999_999, 120_000_000]),

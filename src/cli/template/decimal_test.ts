@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatExponential, formatFixed, formatGeneral } from "./decimal.ts";
+import { seededRandom } from "../../../tests/support/random.ts";
 
 test("an exact half is rounded to the even digit", () => {
   assert.deepEqual([0.5, 1.5, 2.5, 3.5].map((value) => formatFixed(value, 0)), ["0", "2", "2", "4"]);
@@ -18,10 +19,10 @@ test("rounding may add a digit", () => {
 });
 
 test("away from halves the results are those of JavaScript", () => {
-  let state = 7;
+  const random = seededRandom(7);
   for (let round = 0; round < 5000; round++) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    const value = state / 2 ** 20 * 10 ** (state % 13 - 6);
+    const state = random.below(2 ** 32);
+    const value = (state + 1 / 3) / 2 ** 20 * 10 ** (state % 13 - 6);
     const precision = state % 9;
     assert.equal(
       formatFixed(value, precision),

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { parseTemplate } from "./parse.ts";
 import { escapeKeepingLines, renderTemplate } from "./render.ts";
+import { seededRandom } from "../../../tests/support/random.ts";
 
 const id = (digits: string): string => "sha256:" + digits.repeat(64).slice(0, 64);
 
@@ -105,15 +106,6 @@ test("A-100 templates that ask for too much are stopped", () => {
   );
 });
 
-/** A small generator with a seed, so that a failure can be seen again. */
-function createRandom(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor(state / 2 ** 32 * below);
-  };
-}
-
 test("whatever the template, it renders or fails with our own error", () => {
   const pieces = [
     "{{",
@@ -180,7 +172,7 @@ test("whatever the template, it renders or fails with our own error", () => {
     "\ud800",
   ];
   const seed = 20261125;
-  const random = createRandom(seed);
+  const random = seededRandom(seed).below;
   for (let round = 0; round < 20_000; round++) {
     let text = random(2) === 0 ? "{{" : "";
     for (let n = random(14); n > 0; n--) text += (pieces[random(pieces.length)] ?? "") + (random(2) === 0 ? " " : "");

@@ -6,9 +6,10 @@
  */
 import { addressOf, allocate, cString } from "#ffi/mod.ts";
 import { type Fd, tryCall } from "#linux/call.ts";
-import { AT_FDCWD, close, O_CLOEXEC, O_RDONLY } from "#linux/file.ts";
+import { AT_FDCWD, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW, close, O_CLOEXEC, O_RDONLY } from "#linux/file.ts";
 import { STATX } from "#linux/stat.ts";
 import { STATFS } from "#linux/statfs.ts";
+import { ESTALE } from "#linux/errno_values.ts";
 import { compute, mark, operate, type Step, step, type TapeBuffer } from "#tape/step.ts";
 
 /** A part of what a call fills its memory with. */
@@ -44,8 +45,6 @@ const UTSNAME_BYTES = 6 * 65;
 const ANSWER_BYTES = 4096;
 
 const STATX_BASIC_STATS_AND_BIRTH = 0xfff;
-const AT_NO_AUTOMOUNT = 0x800;
-const AT_SYMLINK_NOFOLLOW = 0x100;
 
 /** What a file, or the list of names in a directory, is: any change of it changes these. The time of the last look does not count. */
 const CONTENT: readonly Range[] = [
@@ -152,7 +151,6 @@ export function changedMs({ question, result, answer }: Fact): number {
     view.getUint32(STATX.ctimeNanoseconds, true) / 1e6;
 }
 
-const ESTALE = 116;
 /** The buffer that {@linkcode factSteps} need. */
 export const ANSWER_BUFFER: readonly [string, TapeBuffer] = ["answer", { sizeBytes: ANSWER_BYTES }];
 

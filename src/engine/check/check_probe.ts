@@ -25,6 +25,7 @@ import {
 import { SIGNALS } from "#linux/signals.ts";
 import { ST_NOEXEC, statFileSystem } from "#linux/statfs.ts";
 import { getXattr, setXattr } from "#linux/xattr.ts";
+import { SECCOMP_GET_ACTION_AVAIL } from "#linux/seccomp_call.ts";
 import { DugoutError } from "#oci/error.ts";
 import { findIdentity } from "#runtime/identity.ts";
 import { findIdMapPrograms } from "#runtime/idmap_programs.ts";
@@ -334,7 +335,6 @@ function probeStore(root: string, folder: string | { problem: string }): StoreFa
 
 /** seccomp(2): asks whether filters may answer with an errno, which all of ours do. */
 function probeSeccomp(): boolean {
-  const SECCOMP_GET_ACTION_AVAIL = 2;
   const SECCOMP_RET_ERRNO = 0x00050000;
   const action = allocate(4);
   new DataView(action.buffer).setUint32(0, SECCOMP_RET_ERRNO, true);

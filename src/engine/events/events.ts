@@ -13,7 +13,7 @@
  */
 import { addressOf, allocate, cString } from "#ffi/mod.ts";
 import { type Fd, tryCall } from "#linux/call.ts";
-import { AT_FDCWD, close, O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY, openAt } from "#linux/file.ts";
+import { AT_FDCWD, close, O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY, openAt, SEEK_CUR } from "#linux/file.ts";
 import { statName } from "#linux/stat.ts";
 import { tryLock } from "#storage/flock.ts";
 import type { Engine } from "../engine.ts";
@@ -66,8 +66,6 @@ export function noteEvents(place: EventPlace, events: readonly EngineEvent[]): v
   if (tryCall("lseek", fd, 0, SEEK_CUR) > ROTATE_BYTES) rotate(fd, path);
   close(fd);
 }
-
-const SEEK_CUR = 1;
 
 /** What is known of a container, for its events: `record` may come from a file of any age. */
 export interface EventSubject {

@@ -14,6 +14,7 @@ import { POLLFD, POLLIN } from "#linux/poll.ts";
 import { PR_SET_NAME } from "#linux/prctl.ts";
 import { workerEnvironment } from "#runtime/launch_worker.ts";
 import { ownCommand } from "#runtime/own_command.ts";
+import { IN_CLOSE_WRITE } from "#linux/inotify.ts";
 import { packStruct } from "#tape/pack.ts";
 import { startTape } from "#tape/play.ts";
 import { step, type Tape } from "#tape/step.ts";
@@ -31,8 +32,6 @@ const MOST_PROCESSES = 500;
 const LOOK_AGAIN_MS = 5_000;
 /** Both processes have ended since the look. */
 const SETTLE_MS = 50;
-
-const IN_CLOSE_WRITE = 0x08;
 
 /** What tells of `wake`: opened before the keeper looks, so that nothing is missed between the look and the sleep. */
 export function openWake(places: Pick<Engine, "dataRoot" | "runRoot">): Fd {

@@ -10,6 +10,8 @@ import { type IdMap, insideId, isSingle, mapName, outsideId } from "#linux/idmap
 import { machineName } from "#linux/machine.ts";
 import { planSeccomp } from "#linux/seccomp.ts";
 import { statFileSystem } from "#linux/statfs.ts";
+import { SIGNALS } from "#linux/signals.ts";
+import { CGROUP2_SUPER_MAGIC } from "#linux/cgroup.ts";
 import { DugoutError } from "#oci/error.ts";
 import type { RunConfig } from "#oci/image_config.ts";
 import type { MountSpec, RuntimeSpec } from "#oci/runtime_spec.ts";
@@ -253,7 +255,7 @@ export function prepareContainer(input: PrepareInput): Prepared {
     // without an id of the caller's, nothing else of theirs either
     keepGroups: request.groupAdd.includes("keep-groups") ||
       (user.uid === 0 && request.groupAdd.length === 0 && request.userns.kind !== "nomap"),
-    deathSignal: input.outlivesCaller || process.env["SLURM_JOB_ID"] === undefined ? undefined : SIGKILL,
+    deathSignal: input.outlivesCaller || process.env["SLURM_JOB_ID"] === undefined ? undefined : SIGNALS.KILL,
     resolve: (path) => resolveInLayers(layers, path).path,
     lockedFlags: (source) => lockedFlags(statFileSystem(source).flags),
     // what is not there yet are files that the engine writes before the start
@@ -296,9 +298,6 @@ function maskKind(path: string): "file" | "directory" | undefined {
   const stat = fs.lstatSync(path, { throwIfNoEntry: false });
   return stat === undefined ? undefined : stat.isDirectory() ? "directory" : "file";
 }
-
-const SIGKILL = 9;
-const CGROUP2_SUPER_MAGIC = 0x63677270;
 
 function hasCgroup2(): boolean {
   return fs.existsSync("/sys/fs/cgroup") && statFileSystem("/sys/fs/cgroup").type === CGROUP2_SUPER_MAGIC;

@@ -13,7 +13,7 @@ import { fuseSteps, openRootfsSteps, rootfsSteps } from "#runtime/rootfs_steps.t
 import { ROOT } from "#runtime/target_steps.ts";
 import { ERROR_FD } from "#runtime/map_ids.ts";
 import { startInUserNamespace, USER_NAMESPACE_BUFFERS, userNamespaceSteps } from "#runtime/user_namespace.ts";
-import { parseDriverName, type RootfsPlan } from "#storage/driver.ts";
+import { type LayeredRootfs, parseDriverName } from "#storage/driver.ts";
 import { quote } from "#oci/text.ts";
 import { type DriverChoice, findFitDirectory, loadDriver } from "#storage/probe.ts";
 import { failureError, readFailure, waitFor } from "#tape/play.ts";
@@ -43,7 +43,7 @@ function describeCopying(dataRoot: string, reason: string): string {
 }
 
 /** Mounts a root file system in namespaces that end at once, and makes a directory in it. @returns What went wrong. */
-function tryRootfs(plan: RootfsPlan): string | undefined {
+function tryRootfs(plan: LayeredRootfs): string | undefined {
   if (plan.kind === "directory") return undefined;
   const map: IdMap = {
     uid: [{ inside: 0, outside: process.geteuid!(), count: 1 }],
@@ -77,7 +77,7 @@ function tryRootfs(plan: RootfsPlan): string | undefined {
   return existsSync(join(plan.upper, "made")) ? undefined : "the mount did not come about";
 }
 
-function startFuseSteps(plan: Extract<RootfsPlan, { kind: "fuse-overlayfs" }>): Step[] {
+function startFuseSteps(plan: Extract<LayeredRootfs, { kind: "fuse-overlayfs" }>): Step[] {
   return [
     ...fuseSteps(plan, []),
     step("wait4", [{ result: "fuse fork" }, { buffer: "status" }, 0, 0], "wait for", "fuse-overlayfs", { retry: true }),
