@@ -96,7 +96,7 @@ export function checkImports({ path, source }: SourceFile): string[] {
   if (room === undefined) return [];
   const allowed = ARROWS[room];
   if (allowed === undefined) return [`${path}: there is no room "${room}"`];
-  const isTest = path.endsWith("_test.ts");
+  const isTest = /(?:_test|\/testing|\/test_[a-z_]+)\.ts$/.test(path);
   const breaches: string[] = [];
   for (const { line, target } of source.imports) {
     const say = (why: string) => breaches.push(`${path}:${line} imports ${target}: ${why}`);
