@@ -127,5 +127,5 @@ export function makeIcmpErrors(surroundings: Surroundings, scratch: number): Icm
 
 /** Whether an address is a group's, or everybody's. */
 function isGroup(address: IpAddress): boolean {
-  return isIpv4(address) ? address.d >>> 28 >= 14 : address.a >>> 24 === 0xff;
+  return isIpv4(address) ? address.d >>> 28 === 14 || address.d === -1 : address.a >>> 24 === 0xff;
 }

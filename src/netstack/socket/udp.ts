@@ -346,6 +346,8 @@ export function makeUdp(surroundings: Surroundings, options: UdpOptions): Udp {
       sendAll(flow, frame, nowMs);
     },
     onHostEvent(key, happened, nowMs) {
+      const flow = (happened & HOST_FAILED) === 0 ? undefined : flows.findByKey(key);
+      if (flow !== undefined) takeErrors(flow, nowMs);
       if ((happened & (HOST_READABLE | HOST_FAILED)) !== 0) pump(key, nowMs);
     },
     nextTimerMs: () => unfinished.length > 0 ? -Infinity : flows.nextTimerMs(),
