@@ -211,3 +211,24 @@ asBoth("system check finds what is damaged, repairs what can be had again, and l
   assert.equal(await run(box, ["--rm", "-v", "data:/data"], "cat", "/data/x"), "precious");
   await box.succeed(["rm", "keeper"]);
 }, { skip });
+
+asBoth(
+  "system reset ends nothing of another store at the same runtime directory, whatever is missing of it there",
+  async (box) => {
+    const runtime = join(box.home, "runtime");
+    const of = (store: string) => ["--root", join(box.home, store), "--run", runtime];
+    const words = ["run", "-d", "-q", "--network", "none", "--name", "cc", IMAGE, "sleep", "1000"];
+    const id = (await box.succeed([...of("a"), ...words])).stdout.trim();
+    await box.succeed([...of("b"), ...words]);
+    // as while it is being made, and as after a sweep
+    for (const missing of [join(runtime, "containers", id, "store"), join(runtime, "containers", id)]) {
+      rmSync(missing, { recursive: true });
+      await box.succeed([...of("b"), "system", "reset", "-f"]);
+      assert.equal((await box.succeed([...of("a"), "ps", "--format", "{{.State}}"])).stdout, "running\n");
+      assert.equal((await box.succeed([...of("a"), "exec", "cc", "echo", "still"])).stdout, "still\n");
+    }
+    await box.succeed([...of("a"), "system", "reset", "-f"]);
+    assert.equal(existsSync(runtime), false);
+  },
+  { skip },
+);

@@ -13,6 +13,7 @@ import { close } from "#linux/file.ts";
 import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
 import { chooseIdMap, loadIdentity } from "#runtime/identity.ts";
+import { CONTAINER_FD } from "#runtime/monitor_fds.ts";
 import { STATE_FD } from "#runtime/setup.ts";
 import { listDirectory } from "#storage/content.ts";
 import { delay } from "#storage/delay.ts";
@@ -85,9 +86,12 @@ function isStore(root: string): boolean {
  * @returns Names in the directory of the store that were not the store's, and so are still there.
  * @throws {DugoutError | OsError} When something cannot be removed; what could be, is gone.
  */
-export async function resetStore({ named, dataRoot, runRoot }: ResetPlaces): Promise<string[]> {
+export async function resetStore(places: ResetPlaces): Promise<string[]> {
+  const { named, dataRoot, runRoot } = places;
   if (dataRoot !== undefined) endKeeper(dataRoot, runRoot);
-  await endContainers(dataRoot, runRoot);
+  const own: OwnContainers = { folder: join(dataRoot ?? named, "containers"), ids: new Set() };
+  for (const id of listDirectory(own.folder)) own.ids.add(id);
+  await endContainers(own, runRoot);
   // all ids that the user has, whatever map a container had
   const map = chooseIdMap(loadIdentity(runRoot), { kind: "default" }, { uid: 0, gid: 0 });
   let left: string[] = [];
@@ -100,7 +104,7 @@ export async function resetStore({ named, dataRoot, runRoot }: ResetPlaces): Pro
     left = readdirSync(dataRoot);
     if (left.length === 0) removeEmptyRoot(named, dataRoot);
   }
-  await removeRuntime(dataRoot, runRoot);
+  await removeRuntime(dataRoot ?? named, own, runRoot);
   return left;
 }
 
@@ -114,14 +118,24 @@ function removeEmptyRoot(named: string, dataRoot: string): void {
   }
 }
 
-/** The runtime directory goes, unless containers of another store run by it. */
-async function removeRuntime(dataRoot: string | undefined, runRoot: string): Promise<void> {
+/** The containers of the store, as far as it still knows them. */
+interface OwnContainers {
+  /** Their directory, which may be gone. */
+  readonly folder: string;
+  readonly ids: Set<string>;
+}
+
+/** The runtime directory goes, unless containers of another store run by it, or are just being made. */
+async function removeRuntime(dataRoot: string, own: OwnContainers, runRoot: string): Promise<void> {
   const states = join(runRoot, "containers");
   for (let attempt = 1;; attempt++) {
     try {
-      for (const id of listDirectory(states)) if (isOurs(dataRoot, states, id)) removePath(join(states, id));
-      if (dataRoot !== undefined) removePath(keeperDirectory({ dataRoot, runRoot }));
-      if (listDirectory(states).length === 0) removePath(runRoot);
+      for (const id of listDirectory(states)) if (isOurState(own, states, id)) removePath(join(states, id));
+      removePath(keeperDirectory({ dataRoot, runRoot }));
+      // whoever makes a container of another store meanwhile keeps its directory: only an empty one is removed
+      if (!removeEmpty(states)) return;
+      for (const name of listDirectory(runRoot)) if (name !== "containers") removePath(join(runRoot, name));
+      removeEmpty(runRoot);
       return;
     } catch (error) {
       // commands that see their containers end write of it
@@ -131,29 +145,55 @@ async function removeRuntime(dataRoot: string | undefined, runRoot: string): Pro
   }
 }
 
-/** Whether a container in the runtime directory is of this store, or of none that is there. */
-function isOurs(dataRoot: string | undefined, states: string, id: string): boolean {
-  if (dataRoot !== undefined && isStateOf(join(states, id), join(dataRoot, "containers", id))) return true;
+/** @returns Whether it is gone; false where something is in it. */
+function removeEmpty(path: string): boolean {
   try {
-    return lstatSync(readlinkSync(join(states, id, "store")), { throwIfNoEntry: false }) === undefined;
+    rmdirSync(path);
+  } catch (error) {
+    if (errorCode(error) === "ENOTEMPTY") return false;
+    if (errorCode(error) !== "ENOENT") throw error;
+  }
+  return true;
+}
+
+/** A container's directory has no link to its store, or its store no container, for no longer than this while it is being made. */
+const MAKING_MS = 60_000;
+
+/** Whether what lies in the runtime directory is of a container of this store, or of none that is there. */
+function isOurState({ folder, ids }: OwnContainers, states: string, id: string): boolean {
+  const state = join(states, id);
+  if (ids.has(id) || isStateOf(state, join(folder, id))) return true;
+  const stat = lstatSync(state, { throwIfNoEntry: false });
+  if (stat === undefined || Date.now() - stat.mtimeMs < MAKING_MS) return false;
+  try {
+    return lstatSync(readlinkSync(join(state, "store")), { throwIfNoEntry: false }) === undefined;
   } catch {
     return true;
   }
 }
 
 /** Ends the first process of each container; its monitor goes then, or is ended as well. */
-async function endContainers(dataRoot: string | undefined, runRoot: string): Promise<void> {
+async function endContainers(own: OwnContainers, runRoot: string): Promise<void> {
   const states = join(runRoot, "containers");
-  const monitors = listProcesses().filter((pid) => {
-    const directory = readDescriptor(pid, STATE_FD)?.replace(/ \(deleted\)$/, "");
-    if (directory === undefined || !directory.startsWith(`${states}/`)) return false;
-    return isOurs(dataRoot, states, directory.slice(states.length + 1));
-  });
+  const monitors = listProcesses().filter((pid) => isOurMonitor(pid, own, states));
   for (const monitor of monitors) for (const child of readChildren(monitor)) kill(child);
   const stopMs = performance.now() + KILL_MS;
   const alive = (pid: number): boolean => readStartTime(pid) !== undefined;
   while (monitors.some(alive) && performance.now() < stopMs) await delay(LOOK_MS);
   for (const monitor of monitors.filter(alive)) kill(monitor);
+}
+
+/**
+ * Whether a process is the monitor of a container of this store. The runtime directory may have been swept, and the store may
+ * have lost anything: the monitor's own descriptors tell as well. Of another store's nothing is ended, whatever is missing.
+ */
+function isOurMonitor(pid: number, { folder, ids }: OwnContainers, states: string): boolean {
+  const pathOf = (fd: number) => readDescriptor(pid, fd)?.replace(/ \(deleted\)$/, "");
+  const state = pathOf(STATE_FD);
+  if (state === undefined || !state.startsWith(`${states}/`)) return false;
+  const id = state.slice(states.length + 1);
+  const place = join(folder, id);
+  return ids.has(id) || pathOf(CONTAINER_FD) === place || isStateOf(state, place);
 }
 
 /** Whoever holds the lock of this store's keeper would start containers again. */
