@@ -10,6 +10,7 @@ import { close, S_IFDIR, S_IFMT, S_IFREG } from "#linux/file.ts";
 import { type FileStat, statName } from "#linux/stat.ts";
 import type { ByteString } from "#tar/bytes.ts";
 import { NO_XATTRS, type TarEntry } from "#tar/entry.ts";
+import { joinName, parentOf } from "#tar/name.ts";
 import { readXattrs } from "./tree_xattrs.ts";
 import {
   hasOpaqueMark,
@@ -116,7 +117,7 @@ class Comparison {
     if (!isOpaque || lower.length === 0) return;
     const own = new Set(names);
     for (const name of listMerged(lower)) {
-      if (!own.has(name)) this.#change({ kind: "D", path: joinPath(path, name), within });
+      if (!own.has(name)) this.#change({ kind: "D", path: joinName(path, name), within });
     }
   }
 
@@ -205,12 +206,4 @@ function isSameTime(a: FileStat, b: FileStat): boolean {
 /** Whether a file that was copied up has its content still, as far as size and time tell. */
 export function isUnchanged(stat: FileStat, lower: FileStat): boolean {
   return stat.sizeBytes === lower.sizeBytes && isSameTime(stat, lower);
-}
-
-function joinPath(directory: ByteString, name: string): ByteString {
-  return (directory === "" ? name : `${directory}/${name}`) as ByteString;
-}
-
-function parentOf(path: ByteString): ByteString {
-  return path.slice(0, Math.max(path.lastIndexOf("/"), 0)) as ByteString;
 }

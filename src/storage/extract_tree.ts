@@ -54,7 +54,7 @@ import { setXattr } from "#linux/xattr.ts";
 import { DugoutError } from "#oci/error.ts";
 import { type ByteString, quote } from "#tar/bytes.ts";
 import type { TarEntry } from "#tar/entry.ts";
-import { cleanPath } from "#tar/name.ts";
+import { cleanPath, nameOf, parentOf } from "#tar/name.ts";
 import type { TarSink } from "#tar/reader.ts";
 import { treeError } from "./tree_error.ts";
 import { openPath, type PathRoot } from "./tree_path.ts";
@@ -364,12 +364,4 @@ export class ExtractTree implements TarSink {
 
 function refused(path: ByteString, problem: string): DugoutError {
   return new DugoutError("COPY_REFUSED", `Cannot copy ${quote(path)}: ${problem}`, { exitCode: 1 });
-}
-
-function parentOf(path: ByteString): ByteString {
-  return path.slice(0, Math.max(path.lastIndexOf("/"), 0)) as ByteString;
-}
-
-function nameOf(path: ByteString): string {
-  return path.slice(path.lastIndexOf("/") + 1);
 }

@@ -9,23 +9,8 @@
  * @module
  */
 import type { Fd } from "#linux/call.ts";
-import { EEXIST, EINVAL, ELOOP, ENOENT, ENOTDIR } from "#linux/errno_values.ts";
-import {
-  close,
-  O_CREAT,
-  O_DIRECTORY,
-  O_EXCL,
-  O_NOFOLLOW,
-  O_PATH,
-  O_RDONLY,
-  O_WRONLY,
-  S_IFCHR,
-  S_IFDIR,
-  S_IFIFO,
-  S_IFLNK,
-  S_IFMT,
-} from "#linux/file.ts";
-import { setModeOfPathFd } from "#linux/path_fd.ts";
+import { EEXIST, ENOENT, ENOTDIR } from "#linux/errno_values.ts";
+import { close, O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT } from "#linux/file.ts";
 import { statName } from "#linux/stat.ts";
 import {
   makeDirectory,
@@ -33,40 +18,30 @@ import {
   makeNode,
   makeSymlink,
   openName,
-  openResolved,
   removeName,
   setMode,
-  setMtime,
-  setOwner,
   setSize,
   startWriteback,
   writeAt,
 } from "#linux/tree.ts";
-import { setXattr } from "#linux/xattr.ts";
 import { type ByteString, quote } from "#tar/bytes.ts";
-import type { TarEntry, TarKind } from "#tar/entry.ts";
-import { cleanPath } from "#tar/name.ts";
+import type { TarEntry } from "#tar/entry.ts";
+import { cleanPath, joinName, nameOf, parentOf } from "#tar/name.ts";
 import type { TarSink } from "#tar/reader.ts";
-import { DirectoryCache, RESOLVE_STRICT } from "./directory_cache.ts";
+import { applyWhiteouts } from "./apply_whiteouts.ts";
+import { DirectoryCache } from "./directory_cache.ts";
+import { LayerDirectories } from "./layer_directories.ts";
 import { LayerError } from "./layer_error.ts";
 import type { LayerLimits } from "./layer_limits.ts";
-import { type PathRecord, spellValue, spellXattrName } from "./record.ts";
+import { LayerMetadata, type MetadataTarget } from "./layer_metadata.ts";
+import { LayerNotes } from "./layer_notes.ts";
+import type { PathRecord } from "./record.ts";
 import { removeTree } from "./remove_tree.ts";
 import { treeError } from "./tree_error.ts";
-import { OPAQUE_VALUE, OPAQUE_XATTR, readWhiteout } from "./whiteout.ts";
-import { type Ownership, placeXattr } from "./xattr_place.ts";
+import { readWhiteout } from "./whiteout.ts";
 
 /** What decides how entries are made. */
-export type LayerTreeOptions = {
-  readonly ownership: Ownership;
-  readonly limits: LayerLimits;
-  /** What this process makes is owned by these ids, as seen inside of its user namespace. */
-  readonly own: { readonly uid: number; readonly gid: number };
-  /** The process's umask: files that it narrows get their mode by a call of its own. */
-  readonly umask: number;
-  /** A path on the file system that is written to, for messages. */
-  readonly place: string;
-};
+export type LayerTreeOptions = MetadataTarget & { readonly limits: LayerLimits };
 
 /** What came of a layer, beside the files. */
 export type LayerTreeResult = {
@@ -77,41 +52,25 @@ export type LayerTreeResult = {
   readonly opaques: ByteString[];
   readonly detached: ByteString[];
   readonly madeUp: ByteString[];
-  readonly paths: Map<ByteString, PathRecord>;
+  readonly paths: ReadonlyMap<ByteString, PathRecord>;
   readonly warnings: string[];
 };
 
 /** Files of this size and more are sent to the disk as soon as they are written, so that the final sync is short. */
 const WRITEBACK_BYTES = 1 << 20;
 
-/** What a directory gets when everything in it is there. */
-type DirectoryMeta = {
-  readonly mode: number;
-  readonly mtimeSeconds: number;
-  readonly mtimeNanoseconds: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly xattrs: TarEntry["xattrs"];
-  /** File system and inode of the directory that was made; undefined for the root, and for made-up ones. */
-  readonly key: string | undefined;
-};
-
 /** A name that was made. */
 type Place = { readonly dir: Fd; readonly name: string; readonly real: ByteString };
-
-/** Something odd that happened to several entries: the first is named. */
-type Oddity = { count: number; first: string };
 
 export class LayerTree implements TarSink {
   readonly #root: Fd;
   readonly #options: LayerTreeOptions;
   readonly #cache: DirectoryCache;
-  readonly #directories = new Map<ByteString, DirectoryMeta>();
-  readonly #madeUp = new Set<ByteString>();
+  readonly #notes = new LayerNotes();
+  readonly #metadata: LayerMetadata;
+  readonly #directories = new LayerDirectories();
   readonly #whiteouts = new Set<ByteString>();
   readonly #opaques = new Set<ByteString>();
-  readonly #paths = new Map<ByteString, PathRecord>();
-  readonly #oddities = new Map<string, Oddity>();
   #entries = 0;
   #sizeBytes = 0;
   #hasRemovedTrees = false;
@@ -125,7 +84,11 @@ export class LayerTree implements TarSink {
   constructor(root: Fd, options: LayerTreeOptions) {
     this.#root = root;
     this.#options = options;
-    this.#cache = new DirectoryCache(root, (real) => this.#noteMadeUp(real));
+    this.#metadata = new LayerMetadata(options, this.#notes);
+    this.#cache = new DirectoryCache(root, (real) => {
+      this.#directories.noteMadeUp(real, this.#entry!);
+      this.#notes.forget(real);
+    });
   }
 
   entry(entry: TarEntry): void {
@@ -166,7 +129,7 @@ export class LayerTree implements TarSink {
     const entry = this.#entry!;
     // the hole at the end of a sparse file
     if (entry.sparse !== undefined) this.#expect(setSize(fd, entry.sizeBytes), "ftruncate");
-    this.#describeFile(fd, entry);
+    this.#metadata.describeFile(fd, this.#real, entry);
     if (entry.sizeBytes >= WRITEBACK_BYTES) startWriteback(fd);
     this.#fd = undefined;
     close(fd);
@@ -174,26 +137,19 @@ export class LayerTree implements TarSink {
 
   /** When the archive is complete: whiteouts, then directories. */
   finish(): LayerTreeResult {
-    const whiteoutsOffDisk: ByteString[] = [];
-    const detached: ByteString[] = [];
-    for (const path of this.#whiteouts) this.#applyWhiteout(path, whiteoutsOffDisk, detached);
-    const opaques = this.#applyOpaques();
+    const unapplied = applyWhiteouts(this.#root, this.#cache, this.#whiteouts, this.#opaques);
     const hasRoot = this.#directories.has("" as ByteString);
     if (!hasRoot) this.#expect(setMode(this.#root, 0o755), "fchmod");
-    this.#finishDirectories();
+    this.#directories.finish(this.#root, this.#metadata);
     this.#dropStaleRecords();
     return {
+      ...unapplied,
       sizeBytes: this.#sizeBytes,
       entries: this.#entries,
       hasRoot,
-      whiteouts: whiteoutsOffDisk,
-      opaques,
-      detached,
-      madeUp: [...this.#madeUp],
-      paths: this.#paths,
-      warnings: [...this.#oddities].map(([what, { count, first }]) =>
-        count === 1 ? `${first}: ${what}` : `${first} and ${count - 1} more: ${what}`
-      ),
+      madeUp: this.#directories.madeUp,
+      paths: this.#notes.paths,
+      warnings: this.#notes.warnings(),
     };
   }
 
@@ -230,22 +186,10 @@ export class LayerTree implements TarSink {
     return result;
   }
 
-  #note(what: string, path: ByteString): void {
-    const known = this.#oddities.get(what);
-    if (known !== undefined) known.count++;
-    else this.#oddities.set(what, { count: 1, first: quote(path) });
-  }
-
-  #record(real: ByteString): PathRecord {
-    let record = this.#paths.get(real);
-    if (record === undefined) this.#paths.set(real, record = {});
-    return record;
-  }
-
   /** `.`, `/`, `./` and what cleans to nothing: the root's own mode and owner, and nothing else (A-006). */
   #takeRoot(entry: TarEntry): void {
     if (entry.kind !== "directory") throw this.#refuse("only a directory can be the layer's root");
-    this.#noteDirectory("" as ByteString, entry, undefined);
+    this.#directories.note("" as ByteString, entry);
   }
 
   #makeEntry(path: ByteString, entry: TarEntry): void {
@@ -256,22 +200,22 @@ export class LayerTree implements TarSink {
         return this.#makeDirectory(path, entry);
       case "hardlink":
         return this.#makeHardLink(path, entry);
-      case "symlink": {
-        const place = this.#make(path, "symlink", (dir, name) => makeSymlink(entry.linkPath, dir, name));
-        return this.#describeName(place, entry);
-      }
-      case "fifo": {
-        const mode = entry.mode & 0o777;
-        const place = this.#make(path, "mknod", (dir, name) => makeNode(dir, name, S_IFIFO | mode));
-        if ((mode & this.#options.umask) !== 0) this.#setModeOfName(place, mode);
-        return this.#describeName(place, entry);
-      }
+      case "symlink":
+        return this.#makeName(path, entry, "symlink", (dir, name) => makeSymlink(entry.linkPath, dir, name));
+      case "fifo":
+        return this.#makeName(path, entry, "mknod", (dir, name) => makeNode(dir, name, S_IFIFO | (entry.mode & 0o777)));
       case "char":
       case "block":
         return this.#makeStandIn(path, entry, entry.kind);
       default:
         throw new Error(`Unknown entry ${entry.kind satisfies never}`);
     }
+  }
+
+  /** What cannot be opened: a symlink, a fifo. */
+  #makeName(path: ByteString, entry: TarEntry, callName: string, make: (dir: Fd, name: string) => number): void {
+    const { dir, name, real } = this.#make(path, callName, make);
+    this.#metadata.describeName(dir, name, real, entry);
   }
 
   /**
@@ -285,19 +229,19 @@ export class LayerTree implements TarSink {
     make: (dir: Fd, name: string) => number,
     explain?: (errno: number) => Error | undefined,
   ): Place {
-    const { parent, name } = splitPath(path);
+    const [parent, name] = [parentOf(path), nameOf(path)];
     let dir = this.#cache.open(parent, "make");
-    let real = joinPath(dir.real, name);
+    let real = joinName(dir.real, name);
     this.#real = real;
     let result = make(dir.fd, name);
     if (result === -EEXIST) {
       this.#makeRoom(dir.fd, name, real);
       dir = this.#cache.open(parent, "make");
-      real = joinPath(dir.real, name);
+      real = joinName(dir.real, name);
       result = make(dir.fd, name);
     }
     if (result < 0) throw explain?.(-result) ?? treeError(callName, real, -result, this.#options.place);
-    if (this.#paths.size > 0) this.#paths.delete(real);
+    this.#notes.forget(real);
     return { dir: dir.fd, name, real };
   }
 
@@ -309,8 +253,7 @@ export class LayerTree implements TarSink {
     if (type === S_IFDIR) {
       removeTree(dir, name);
       this.#hasRemovedTrees = true;
-      this.#directories.delete(real);
-      this.#madeUp.delete(real);
+      this.#directories.forget(real);
     } else this.#expect(removeName(dir, name), "unlink");
     // descriptors of what was behind it lead nowhere, or elsewhere, now (A-005)
     if (type === S_IFDIR || type === S_IFLNK) this.#cache.clear();
@@ -330,10 +273,10 @@ export class LayerTree implements TarSink {
   /** An empty file, where a plain user can make no device: the record has what it is (C-013). */
   #makeStandIn(path: ByteString, entry: TarEntry, kind: "char" | "block"): void {
     this.#makeFile(path, entry);
-    this.#record(this.#real).device = { kind, major: entry.deviceMajor, minor: entry.deviceMinor };
-    this.#note("an empty file stands in for the device node, which only root could make", this.#real);
+    this.#notes.record(this.#real).device = { kind, major: entry.deviceMajor, minor: entry.deviceMinor };
+    this.#notes.note("an empty file stands in for the device node, which only root could make", this.#real);
     const fd = this.#fd!;
-    this.#describeFile(fd, entry);
+    this.#metadata.describeFile(fd, this.#real, entry);
     this.#fd = undefined;
     close(fd);
   }
@@ -350,42 +293,19 @@ export class LayerTree implements TarSink {
     });
     const stat = statName(place.dir, place.name);
     if (typeof stat === "number") throw treeError("stat", place.real, -stat);
-    this.#madeUp.delete(place.real);
-    this.#noteDirectory(place.real, entry, stat.key);
-  }
-
-  #noteDirectory(real: ByteString, entry: TarEntry, key: string | undefined): void {
-    const { mode, uid, gid, mtimeSeconds, mtimeNanoseconds, xattrs } = entry;
-    this.#directories.set(real, { mode, uid, gid, mtimeSeconds, mtimeNanoseconds, xattrs, key });
-  }
-
-  /** A directory that no entry names: as docker makes them, until the layers below say more (see settle.ts). */
-  #noteMadeUp(real: ByteString): void {
-    const { mtimeSeconds, mtimeNanoseconds } = this.#entry!;
-    const xattrs: TarEntry["xattrs"] = new Map();
-    this.#directories.set(real, {
-      mode: 0o755,
-      uid: 0,
-      gid: 0,
-      mtimeSeconds,
-      mtimeNanoseconds,
-      xattrs,
-      key: undefined,
-    });
-    this.#madeUp.add(real);
-    this.#paths.delete(real);
+    this.#directories.note(place.real, entry, stat.key);
   }
 
   /** The target is a path from the layer's root (C-003), and has to be in this layer. */
   #makeHardLink(path: ByteString, entry: TarEntry): void {
     const target = cleanPath(entry.linkPath);
     if (target === undefined || target === "") throw this.#refuse("the target of its hard link leaves the layer");
-    const { parent, name: targetName } = splitPath(target);
+    const [parent, targetName] = [parentOf(target), nameOf(target)];
     let record: PathRecord | undefined;
     const link = (dir: Fd, name: string): number => {
       const from = this.#cache.open(parent, "find");
       if (typeof from === "number") return from;
-      record = this.#paths.get(joinPath(from.real, targetName));
+      record = this.#notes.paths.get(joinName(from.real, targetName));
       const result = makeHardLink(from.fd, targetName, dir, name);
       if (result !== -EEXIST) return result;
       const old = statName(dir, name);
@@ -398,181 +318,18 @@ export class LayerTree implements TarSink {
       if (errno !== ENOENT && errno !== ENOTDIR) return undefined;
       return this.#refuse(`it is a hard link to ${quote(target)}, which this layer does not have`);
     });
-    if (record !== undefined) this.#paths.set(place.real, record);
-  }
-
-  /** Owner, attributes, mode and time of the open file: in this order, since each may undo the one behind it. */
-  #describeFile(fd: Fd, entry: TarEntry): void {
-    this.#setOwner(fd, "", entry);
-    this.#setXattrs(fd, entry, "first");
-    const mode = this.#modeOnDisk(entry.mode);
-    if ((mode & 0o7000) !== 0 || (mode & this.#options.umask) !== 0 || entry.xattrs.size > 0) {
-      this.#expect(setMode(fd, mode), "fchmod");
-    }
-    this.#setXattrs(fd, entry, "afterMode");
-    this.#expect(setMtime(fd, "", entry.mtimeSeconds, entry.mtimeNanoseconds), "utimensat");
-  }
-
-  /** The same for a symlink or a fifo, which cannot be opened. */
-  #describeName(place: Place, entry: TarEntry): void {
-    this.#setOwner(place.dir, place.name, entry);
-    for (const [name, value] of entry.xattrs) this.#recordXattr(name, value);
-    this.#expect(setMtime(place.dir, place.name, entry.mtimeSeconds, entry.mtimeNanoseconds), "utimensat");
-  }
-
-  #setModeOfName(place: Place, mode: number): void {
-    const fd = this.#expect(openName(place.dir, place.name, O_PATH | O_NOFOLLOW), "open") as Fd;
-    try {
-      this.#expect(setModeOfPathFd(fd, mode), "fchmodat2");
-    } finally {
-      close(fd);
-    }
-  }
-
-  #setOwner(dir: Fd, name: string, entry: { uid: number; gid: number }): void {
-    const { uid, gid } = entry;
-    const { ownership, own } = this.#options;
-    if (ownership === "single") {
-      // inside, every file is root's
-      if (uid !== 0) this.#record(this.#real).uid = uid;
-      if (gid !== 0) this.#record(this.#real).gid = gid;
-      return;
-    }
-    if (uid === own.uid && gid === own.gid) return;
-    const result = setOwner(dir, name, uid, gid);
-    if (result >= 0) return;
-    if (result !== -EINVAL) this.#expect(result, "fchownat");
-    // EINVAL: an id that the user namespace does not map (C-011). Root's it is then, as far as ids are missing.
-    const record = this.#record(this.#real);
-    if (setOwner(dir, name, uid, NO_CHANGE) < 0) {
-      record.uid = uid;
-      this.#note(`user ${uid} is outside of the ids that this user has; it is recorded`, this.#real);
-      setOwner(dir, name, 0, NO_CHANGE);
-    }
-    if (setOwner(dir, name, NO_CHANGE, gid) < 0) {
-      record.gid = gid;
-      this.#note(`group ${gid} is outside of the ids that this user has; it is recorded`, this.#real);
-      setOwner(dir, name, NO_CHANGE, 0);
-    }
-  }
-
-  /** In single-id mode no file of an image has set-id bits on disk: it would run as the user for anybody (A-012). */
-  #modeOnDisk(mode: number): number {
-    if (this.#options.ownership === "mapped" || (mode & 0o6000) === 0) return mode;
-    this.#record(this.#real).mode = mode;
-    return mode & ~0o6000;
-  }
-
-  /** @param when ACLs come after the mode, which would change their mask. */
-  #setXattrs(fd: Fd, entry: { xattrs: TarEntry["xattrs"]; kind: TarKind }, when: "first" | "afterMode"): void {
-    for (const [name, value] of entry.xattrs) {
-      if (name.startsWith("system.") !== (when === "afterMode")) continue;
-      if (placeXattr(name, entry.kind, this.#options.ownership) === "record") this.#recordXattr(name, value);
-      else if (setXattr(fd, name, value) < 0) {
-        // no attributes here (NFS), no room for them (ext4 has 4 KiB), ids that are not mapped
-        this.#recordXattr(name, value);
-        this.#note(`the file system does not take the attribute ${quote(name)}; it is recorded`, this.#real);
-      }
-    }
-  }
-
-  #recordXattr(name: ByteString, value: Uint8Array): void {
-    const record = this.#record(this.#real);
-    record.xattrs = { ...record.xattrs, [spellXattrName(name)]: spellValue(value) };
-  }
-
-  #applyWhiteout(path: ByteString, offDisk: ByteString[], detached: ByteString[]): void {
-    const { parent, name } = splitPath(path);
-    const dir = this.#cache.open(parent, "find");
-    // a directory that only lower layers have is not made up for it (C-006)
-    if (dir === -ENOENT) return void detached.push(path);
-    // a file, or a link: what the lower layers have there is out of sight anyway (C-005)
-    if (typeof dir === "number" || dir.real !== parent) return;
-    const stat = statName(dir.fd, name);
-    if (typeof stat !== "number") {
-      // The layer brings the name itself. A directory then shows this layer's children only (C-017).
-      if ((stat.mode & S_IFMT) === S_IFDIR) this.#opaques.add(path);
-      return;
-    }
-    if (stat !== -ENOENT) throw treeError("stat", path, -stat);
-    const result = makeNode(dir.fd, name, S_IFCHR, 0);
-    if (result < 0) offDisk.push(path);
-  }
-
-  #applyOpaques(): ByteString[] {
-    const recorded: ByteString[] = [];
-    for (const path of this.#opaques) {
-      if (path === "") { // overlayfs does not look for the attribute on a layer's root
-        recorded.push(path);
-        continue;
-      }
-      let fd = openResolved(this.#root, path, O_RDONLY | O_DIRECTORY, RESOLVE_STRICT);
-      if (fd === -ENOENT) {
-        this.#cache.open(path, "make");
-        fd = openResolved(this.#root, path, O_RDONLY | O_DIRECTORY, RESOLVE_STRICT);
-      }
-      if (fd === -ENOTDIR || fd === -ELOOP) continue;
-      if (fd < 0) throw treeError("openat2", path, -fd);
-      if (setXattr(fd as Fd, OPAQUE_XATTR, OPAQUE_VALUE) < 0) recorded.push(path);
-      close(fd as Fd);
-    }
-    return recorded;
-  }
-
-  /** Deepest first, so that no directory is closed before what lies in it, as a path is longer than its parents' paths. */
-  #finishDirectories(): void {
-    const paths = [...this.#directories.keys()].sort((a, b) => b.length - a.length);
-    for (const path of paths) {
-      const meta = this.#directories.get(path)!;
-      const fd = path === ""
-        ? openName(this.#root, ".", O_RDONLY | O_DIRECTORY)
-        : openResolved(this.#root, path, O_RDONLY | O_DIRECTORY, RESOLVE_STRICT);
-      // it has given way to something else since (C-017)
-      if (fd === -ENOENT || fd === -ENOTDIR || fd === -ELOOP) continue;
-      if (fd < 0) throw treeError("openat2", path, -fd);
-      try {
-        this.#finishDirectory(fd as Fd, path, meta);
-      } finally {
-        close(fd as Fd);
-      }
-    }
-  }
-
-  #finishDirectory(fd: Fd, path: ByteString, meta: DirectoryMeta): void {
-    if (meta.key !== undefined) {
-      const stat = statName(fd, "");
-      if (typeof stat === "number" || stat.key !== meta.key) return;
-    }
-    this.#real = path;
-    this.#setOwner(fd, "", meta);
-    this.#setXattrs(fd, { xattrs: meta.xattrs, kind: "directory" }, "first");
-    this.#expect(setMode(fd, this.#modeOnDisk(meta.mode)), "fchmod");
-    this.#setXattrs(fd, { xattrs: meta.xattrs, kind: "directory" }, "afterMode");
-    this.#expect(setMtime(fd, "", meta.mtimeSeconds, meta.mtimeNanoseconds), "utimensat");
+    if (record !== undefined) this.#notes.share(place.real, record);
   }
 
   /** Records of what went away with a directory that was replaced. */
   #dropStaleRecords(): void {
     if (!this.#hasRemovedTrees) return;
-    for (const path of this.#paths.keys()) {
+    for (const path of this.#notes.paths.keys()) {
       if (path === "") continue;
-      const { parent, name } = splitPath(path);
-      const dir = this.#cache.open(parent, "find");
-      if (typeof dir === "number" || dir.real !== parent || typeof statName(dir.fd, name) === "number") {
-        this.#paths.delete(path);
-      }
+      const dir = this.#cache.open(parentOf(path), "find");
+      const isGone = typeof dir === "number" || dir.real !== parentOf(path) ||
+        typeof statName(dir.fd, nameOf(path)) === "number";
+      if (isGone) this.#notes.forget(path);
     }
   }
-}
-
-/** To fchownat(2): this one stays as it is. */
-const NO_CHANGE = 0xffff_ffff;
-
-function joinPath(directory: ByteString, name: string): ByteString {
-  return (directory === "" ? name : `${directory}/${name}`) as ByteString;
-}
-
-function splitPath(path: ByteString): { parent: ByteString; name: string } {
-  const slash = path.lastIndexOf("/");
-  return { parent: (slash < 0 ? "" : path.slice(0, slash)) as ByteString, name: path.slice(slash + 1) };
 }

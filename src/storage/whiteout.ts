@@ -1,4 +1,5 @@
 import type { ByteString } from "#tar/bytes.ts";
+import { joinName, nameOf, parentOf } from "#tar/name.ts";
 
 /** What a name in a layer's archive means (image-spec, layer, "Whiteouts"). */
 export type WhiteoutMeaning =
@@ -23,9 +24,8 @@ export const OPAQUE_VALUE: Uint8Array = new Uint8Array([0x79]); // "y"
 /** @param path A clean path (`cleanPath`), not the root. */
 export function readWhiteout(path: ByteString): WhiteoutMeaning {
   if (!path.includes(PREFIX)) return { kind: "none" };
-  const slash = path.lastIndexOf("/");
-  const directory = (slash < 0 ? "" : path.slice(0, slash)) as ByteString;
-  const base = path.slice(slash + 1);
+  const directory = parentOf(path);
+  const base = nameOf(path);
   for (const part of directory.split("/")) {
     if (part.startsWith(AUFS_PREFIX)) return { kind: "aufs" };
     if (part.startsWith(PREFIX)) return { kind: "refused", problem: "it lies below the name of a whiteout" };
@@ -38,5 +38,5 @@ export function readWhiteout(path: ByteString): WhiteoutMeaning {
   if (name === "" || name === "." || name === "..") {
     return { kind: "refused", problem: "it is a whiteout of no possible name" };
   }
-  return { kind: "whiteout", path: (directory === "" ? name : `${directory}/${name}`) as ByteString };
+  return { kind: "whiteout", path: joinName(directory, name) };
 }

@@ -51,3 +51,18 @@ export function cleanPath(path: ByteString): ByteString | undefined {
   }
   return parts.join("/") as ByteString;
 }
+
+/** A name in a directory, both by clean paths; "" is the root. */
+export function joinName(directory: ByteString, name: string): ByteString {
+  return (directory === "" ? name : `${directory}/${name}`) as ByteString;
+}
+
+/** The directory of a clean path; "" for what lies in the root. */
+export function parentOf(path: ByteString): ByteString {
+  return path.slice(0, Math.max(path.lastIndexOf("/"), 0)) as ByteString;
+}
+
+/** The last part of a clean path. */
+export function nameOf(path: ByteString): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
