@@ -118,6 +118,55 @@ asBoth(
   { skip },
 );
 
+asBoth(
+  "--health-on-failure kills, stops or restarts what is unhealthy, as its restart policy has it then",
+  async (box) => {
+    const ill = [...QUICK, "--health-cmd", "test ! -e /tmp/ill"];
+    const script = "trap 'exit 4' TERM; touch /tmp/ill; while :; do sleep 0.05; done";
+    for (const action of ["kill", "stop"]) {
+      await runDetached(box, ["--name", action, ...ill, "--health-on-failure", action], "sh", "-c", script);
+    }
+    assert.equal((await box.succeed(["wait", "kill", "stop"])).stdout, "137\n137\n");
+    const marked =
+      "rm -f /tmp/ill; echo start >>/tmp/starts; sleep 0.5; test $(wc -l </tmp/starts) -gt 1 || touch /tmp/ill; sleep 1000";
+    const again = ["--health-on-failure", "restart"];
+    const killed = ["--health-on-failure", "kill", "--restart", "always"];
+    for (const [name, flags] of [["again", again], ["killed", killed]] as const) {
+      await runDetached(box, ["--name", name, ...ill, ...flags], "sh", "-c", marked);
+    }
+    for (const name of ["again", "killed"]) {
+      const both = "until [ $(wc -l </tmp/starts) -ge 2 ]; do sleep 0.05; done; wc -l </tmp/starts";
+      for (let round = 0; round < 100; round++) {
+        // it may end while it is looked at
+        const { code, stdout } = await box.dugout(["exec", name, "sh", "-c", both]);
+        if (code === 0) {
+          assert.equal(stdout, "2\n");
+          break;
+        }
+      }
+      await until(box, name, "healthy");
+    }
+    assert.equal((await box.succeed(["inspect", "-f", "{{.RestartCount}}", "killed"])).stdout, "1\n");
+    await box.succeed(["rm", "-f", "kill", "stop", "again", "killed"]);
+    await noKeeper(box);
+  },
+  { skip },
+);
+
+asBoth("--health-on-failure without a check, or against another flag, is refused", async (box) => {
+  const refused = async (...flags: string[]) => {
+    const { code, stderr } = await box.dugout(["run", "-q", "--network", "none", ...flags, IMAGE, "true"]);
+    assert.equal(code, 125);
+    return stderr;
+  };
+  assert.match(await refused("--health-on-failure", "kill"), /neither the image nor --health-cmd has a health check/);
+  assert.match(await refused("--health-on-failure", "burn"), /it is none, kill, restart or stop/);
+  const restart = ["--health-cmd", "true", "--health-on-failure", "restart"];
+  assert.match(await refused(...restart, "--restart", "always"), /cannot both be given/);
+  assert.match(await refused(...restart, "--rm"), /cannot both be given/);
+  assert.equal((await box.succeed(["ps", "-aq"])).stdout, "");
+}, { skip });
+
 asBoth("a container in the foreground is checked too", async (box) => {
   const script = `"$@" & sleep 3; "$D" ps --format '{{.Status}}'; "$D" stop -t 0 front >/dev/null; wait`;
   const words = [

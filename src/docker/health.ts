@@ -5,6 +5,7 @@
  */
 import { parseDuration } from "./duration.ts";
 import { flagError } from "./flag_error.ts";
+import type { HealthAction } from "./run_request.ts";
 import { parseInteger } from "./text_rules.ts";
 
 /**
@@ -23,4 +24,18 @@ export function parseHealthRetries(text: string): number | undefined {
   const retries = parseInteger(text, 0, 2 ** 31 - 1);
   if (retries === undefined) throw flagError("--health-retries", text, "it is a number from 0");
   return retries === 0 ? undefined : retries;
+}
+
+/** Reads `--health-on-failure`; undefined for `none`. */
+export function parseHealthAction(text: string): HealthAction | undefined {
+  switch (text) {
+    case "none":
+      return undefined;
+    case "kill":
+    case "restart":
+    case "stop":
+      return text;
+    default:
+      throw flagError("--health-on-failure", text, "it is none, kill, restart or stop");
+  }
 }

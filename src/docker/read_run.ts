@@ -14,7 +14,7 @@ import { parseDetachKeys } from "./detach_keys.ts";
 import { parseDevice } from "./device.ts";
 import { type LookUp, mergeVariables, parseEnvFile, parseVariable, type Variable } from "./environment.ts";
 import { flagConflict, flagError } from "./flag_error.ts";
-import { parseHealthRetries, parseHealthTime } from "./health.ts";
+import { parseHealthAction, parseHealthRetries, parseHealthTime } from "./health.ts";
 import { parseDnsOption, parseDnsSearch, parseDnsServer, parseHostEntry, parseHostName } from "./hosts.ts";
 import { parseLabel, parseLabelFile } from "./labels.ts";
 import { checkLogRequest, parseLogDriver, parseLogOption } from "./log_options.ts";
@@ -172,6 +172,10 @@ const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ["health-timeout", healthTime("timeoutNs")],
   ["health-start-period", healthTime("startPeriodNs")],
   ["health-start-interval", healthTime("startIntervalNs")],
+  ["health-on-failure", ({ request: { health } }, value) => {
+    const action = parseHealthAction(value);
+    if (health.kind === "image" && action !== undefined) health.onFailure = action;
+  }],
   ["health-retries", ({ request: { health } }, value) => {
     if (health.kind === "image") health.retries = parseHealthRetries(value);
   }],
@@ -379,6 +383,14 @@ function checkAgreement(request: RunRequest, options: RunOptions): void {
   const { network, uts, ipc } = request;
   if (options.detach && options.attach !== undefined) throw flagConflict("--detach and --attach cannot both be given");
   if (options.rm && request.restart.kind !== "no") throw flagConflict("--rm and --restart cannot both be given");
+  if (request.health.kind === "image" && request.health.onFailure === "restart") {
+    if (options.rm) throw flagConflict("--health-on-failure restart and --rm cannot both be given");
+    if (request.restart.kind !== "no") {
+      throw flagConflict(
+        "--health-on-failure restart and --restart cannot both be given: --health-on-failure kill does it",
+      );
+    }
+  }
   if (request.hostname !== undefined || request.domainname !== undefined) {
     const flag = request.hostname !== undefined ? "--hostname" : "--domainname";
     if (uts.kind !== "private") {

@@ -211,6 +211,7 @@ function keptSchema(): Reads<KeptRequest> {
         startPeriodNs: maybe(count),
         startIntervalNs: maybe(count),
         retries: maybe(count),
+        onFailure: v.exactOptional(one("kill", "restart", "stop")),
       }),
       plain("none"),
     ]),

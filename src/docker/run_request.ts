@@ -286,6 +286,8 @@ export interface UlimitRequest {
   hard: bigint;
 }
 
+export type HealthAction = "kill" | "restart" | "stop";
+
 export type HealthRequest =
   /** The image's, with what is given here in its place. Times in nanoseconds. */
   | {
@@ -297,6 +299,8 @@ export type HealthRequest =
     startPeriodNs: number | undefined;
     startIntervalNs: number | undefined;
     retries: number | undefined;
+    /** What becomes of a container that is unhealthy; undefined: nothing. */
+    onFailure?: HealthAction;
   }
   | { kind: "none" };
 

@@ -1,6 +1,7 @@
 import { findContainer } from "#engine/record/containers.ts";
 import { checkHealth } from "#engine/health/check_health.ts";
 import { healthConfigOf } from "#engine/health/health_config.ts";
+import { answerFailure } from "#engine/life/answer_failure.ts";
 import { requireRunning } from "#engine/inside/require_running.ts";
 import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
@@ -20,8 +21,9 @@ export async function runHealthcheck({ args, global }: Invocation): Promise<numb
       hint: "--health-cmd gives one to a new container",
     });
   }
-  const { exitCode } = await checkHealth(engine, record, requireRunning(engine, record.id), config);
-  if (exitCode === 0) return 0;
+  const { probe, status } = await checkHealth(engine, record, requireRunning(engine, record.id), config);
+  if (probe.exitCode === 0) return 0;
+  if (status === "unhealthy" && config.onFailure !== undefined) await answerFailure(engine, record, config.onFailure);
   printOut("unhealthy\n");
   return 1;
 }

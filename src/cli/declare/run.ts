@@ -294,6 +294,13 @@ export const RUN_OPTIONS: readonly OptionDeclaration[] = [
   { flags: "--log-driver", value: "string", group: LIFE, summary: "json-file, local, none, journald or syslog" },
   { flags: "--log-opt", value: "list", repeatable: true, group: LIFE, summary: "option of the log driver" },
   { flags: "--health-cmd", value: "string", group: LIFE, summary: "command that tells whether it is well" },
+  {
+    flags: "--health-on-failure",
+    value: "action",
+    group: LIFE,
+    summary: "what becomes of it when it is unhealthy: none, kill, restart or stop",
+    default: "none",
+  },
   { flags: "--health-interval", value: "duration", group: LIFE, summary: "time between two checks" },
   {
     flags: "--health-retries",

@@ -22,6 +22,7 @@ export const FLAG_VALUES: ReadonlyMap<string, readonly ValueKind[]> = new Map<st
   ["device", ["files"]],
   ["env-file", ["files"]],
   ["format", [["json", "table"]]],
+  ["health-on-failure", [["none", "kill", "restart", "stop"]]],
   ["input", ["files"]],
   ["ipc", [["private", "shareable", "host", "none", "container:"]]],
   ["label-file", ["files"]],

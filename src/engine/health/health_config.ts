@@ -4,7 +4,7 @@
  * @module
  */
 import { decodeRequest } from "#docker/request_codec.ts";
-import type { HealthRequest } from "#docker/run_request.ts";
+import type { HealthAction, HealthRequest } from "#docker/run_request.ts";
 import { type Healthcheck, parseRunConfig, type RunConfig } from "#oci/image_config.ts";
 import { isJsonObject } from "#oci/json.ts";
 import type { ContainerRecord } from "../record/container_record.ts";
@@ -17,6 +17,8 @@ export interface HealthConfig {
   readonly startPeriodMs: number;
   readonly startIntervalMs: number;
   readonly retries: number;
+  /** What becomes of a container that is unhealthy. */
+  readonly onFailure: HealthAction | undefined;
 }
 
 /** Docker's, where neither image nor caller says anything. */
@@ -55,6 +57,7 @@ export function healthConfig(
     startPeriodMs: ms(merged.StartPeriod, DEFAULTS.startPeriodMs),
     startIntervalMs: ms(merged.StartInterval, DEFAULTS.startIntervalMs),
     retries: merged.Retries !== undefined && merged.Retries > 0 ? merged.Retries : DEFAULTS.retries,
+    onFailure: health.kind === "image" ? health.onFailure : undefined,
   };
 }
 

@@ -12,6 +12,7 @@ const CONFIG: HealthConfig = {
   startPeriodMs: 0,
   startIntervalMs: 100,
   retries: 3,
+  onFailure: undefined,
 };
 
 const probe = (exitCode: number, startMs = 0): ProbeResult => ({ startMs, endMs: startMs + 10, exitCode, output: "" });
@@ -28,6 +29,7 @@ test("a check is the image's, with what was asked for in its place", () => {
     startPeriodMs: 0,
     startIntervalMs: 5000,
     retries: 7,
+    onFailure: undefined,
   });
   assert.deepEqual(mergeHealthcheck(ask({ command: "x y", retries: 2 }), image), {
     Test: ["CMD-SHELL", "x y"],

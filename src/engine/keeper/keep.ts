@@ -17,6 +17,7 @@ import { checkHealth } from "../health/check_health.ts";
 import { type HealthConfig, healthConfigOf } from "../health/health_config.ts";
 import { readHealth } from "../health/health_file.ts";
 import { nextProbeMs } from "../health/judge.ts";
+import { answerFailure } from "../life/answer_failure.ts";
 import { startAgain } from "../life/start_again.ts";
 import { leaveContainer } from "../life/stay_with_container.ts";
 import { readBootId } from "#linux/proc.ts";
@@ -119,9 +120,12 @@ function healthDuty(engine: Engine, record: ContainerRecord, state: ContainerSta
     dueMs: Math.min(dueMs, Date.now() + config.intervalMs),
     act: async () => {
       try {
-        await checkHealth(engine, record, state, config);
+        const { status } = await checkHealth(engine, record, state, config);
+        if (status === "unhealthy" && config.onFailure !== undefined) {
+          await answerFailure(engine, record, config.onFailure);
+        }
       } catch {
-        // a full disk, or it was just removed: the next round sees
+        // a full disk, or it has just ended or was removed: the next round sees
       }
     },
   };

@@ -6,6 +6,7 @@
 import * as fs from "node:fs";
 import type { IdMap } from "#linux/idmap.ts";
 import { DugoutError } from "#oci/error.ts";
+import type { RunConfig } from "#oci/image_config.ts";
 import { quote } from "#oci/text.ts";
 import type { RunOptions, RunRequest } from "#docker/run_request.ts";
 import { isMapped } from "#runtime/identity.ts";
@@ -31,6 +32,7 @@ import type { OpenedMounts } from "../prepare/open_mounts.ts";
 import { isNoexec } from "../paths.ts";
 import type { RootSource } from "../prepare/prepare.ts";
 import { discardContainer, forgetContainer, ownVolumes } from "./remove.ts";
+import { healthConfig } from "../health/health_config.ts";
 import { openRoot } from "../prepare/root.ts";
 import { needsOpening, plainMounts } from "../volumes/volume_mounts.ts";
 
@@ -57,7 +59,18 @@ export interface Plan {
 export async function planRun({ engine, request, options, fetchImage }: MakeInput): Promise<Plan> {
   const id = makeContainerId();
   const directory = containerDirectory(engine.dataRoot, engine.runRoot, id);
-  return { directory, ...await openRoot({ engine, request, options, directory, fetchImage }) };
+  const opened = await openRoot({ engine, request, options, directory, fetchImage });
+  checkHealthAction(request, opened.root.config);
+  return { directory, ...opened };
+}
+
+/** Of a container without a check nobody will ever say that it is unhealthy. */
+function checkHealthAction({ health }: RunRequest, config: RunConfig): void {
+  if (health.kind !== "image" || health.onFailure === undefined || healthConfig(health, config) !== undefined) return;
+  throw new DugoutError(
+    "HEALTH_UNDEFINED",
+    `Cannot use --health-on-failure ${health.onFailure}: neither the image nor --health-cmd has a health check`,
+  );
 }
 
 const NO_NETWORK_YET =
