@@ -58,6 +58,8 @@ function sameBits(one: number, other: number, bits: number): boolean {
 /** Reads an address of either family without zone or brackets; undefined when it is none. */
 export function parseIpAddress(text: string): IpAddress | undefined {
   const isV4 = !text.includes(":");
+  // "bad" is four digits of an IPv6 address, and no address
+  if (isV4 && !text.includes(".")) return undefined;
   const groups = parseGroups(isV4 ? `::ffff:${text}` : text);
   if (groups === undefined) return undefined;
   const word = (index: number) => ((groups[index] ?? 0) << 16) | (groups[index + 1] ?? 0);

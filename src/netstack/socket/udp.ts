@@ -86,8 +86,20 @@ export interface Udp extends Protocol {
   ): number;
   /** Listens no more. @returns Whether it did. */
   unpublish(hostAddress: IpAddress, hostPort: number): boolean;
-  /** Sends from one of the stack's own addresses: for its services. The payload lies at `payload`, HEADROOM and a UDP header behind what is free. */
-  answer(frame: Frame, udp: UdpHeader, payload: number, end: number, nowMs: number): void;
+  /**
+   * Sends to a container, in the name of whom it pleases: for the stack's own services.
+   * @param payload Offset of the data, before which HEADROOM and a UDP header are free.
+   */
+  send(
+    link: number,
+    source: IpAddress,
+    sourcePort: number,
+    destination: IpAddress,
+    destinationPort: number,
+    payload: number,
+    end: number,
+    nowMs: number,
+  ): void;
 }
 
 export function makeUdp(surroundings: Surroundings, options: UdpOptions): Udp {
@@ -154,7 +166,7 @@ export function makeUdp(surroundings: Surroundings, options: UdpOptions): Udp {
   }
 
   /** Sends one datagram into a flow. @returns 0 or more, or minus errno. */
-  function send(flow: Flow, at: number, length: number): number {
+  function sendOne(flow: Flow, at: number, length: number): number {
     const { published } = flow;
     if (published === undefined) return sockets.send(flow.fd, at, length);
     return sockets.answer(flow.fd, at, length, published.local, published.address, published.port);
@@ -165,11 +177,11 @@ export function makeUdp(surroundings: Surroundings, options: UdpOptions): Udp {
     let at = header.payload;
     do {
       const length = Math.min(step, header.end - at);
-      let result = send(flow, at, length);
+      let result = sendOne(flow, at, length);
       if (result < 0 && result !== -EAGAIN) {
         // an error that an earlier datagram has met is told once, in place of sending
         takeErrors(flow, nowMs);
-        result = send(flow, at, length);
+        result = sendOne(flow, at, length);
       }
       if (result >= 0) {
         counters.sent++;
@@ -385,9 +397,6 @@ export function makeUdp(surroundings: Surroundings, options: UdpOptions): Udp {
       sockets.close(listener.fd);
       return true;
     },
-    answer(frame, udp, payload, end, nowMs) {
-      const { link, destination, source } = frame;
-      deliver(link, destination, udp.destinationPort, source, udp.sourcePort, payload, end, nowMs);
-    },
+    send: deliver,
   };
 }
