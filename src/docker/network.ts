@@ -7,7 +7,7 @@ import { parseIp, parseIpv4, parseIpv6, parseMac } from "./address.ts";
 import { parseCsvRecord } from "./csv.ts";
 import { flagError } from "./flag_error.ts";
 import { parseContainerMode } from "./namespaces.ts";
-import type { EndpointRequest, NetworkMode } from "./run_request.ts";
+import type { EndpointRequest, LinkRequest, NetworkMode } from "./run_request.ts";
 import { isObjectName, parseInteger, splitOnce } from "./text_rules.ts";
 
 const FLAG = "--network";
@@ -58,6 +58,15 @@ export function parseNetworkAlias(text: string, flag = "--network-alias"): strin
     throw flagError(flag, text, "the alias is no host name");
   }
   return text;
+}
+
+/** Reads one `--link`: `CONTAINER[:ALIAS]`. */
+export function parseLink(text: string): LinkRequest {
+  const [container, alias = container] = splitOnce(text, ":");
+  if (!isObjectName(container) && !/^[0-9a-f]{1,64}$/.test(container)) {
+    throw flagError("--link", text, "it is NAME or NAME:ALIAS");
+  }
+  return { container, alias: parseNetworkAlias(alias, "--link") };
 }
 
 /**

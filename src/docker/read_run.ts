@@ -21,7 +21,7 @@ import { checkLogRequest, parseLogDriver, parseLogOption } from "./log_options.t
 import { parseMount } from "./mount.ts";
 import * as names from "./names.ts";
 import { parseCgroupnsMode, parseIpcMode, parsePidMode, parseUtsMode } from "./namespaces.ts";
-import { newEndpoint, parseNetwork, parseNetworkAlias } from "./network.ts";
+import { newEndpoint, parseLink, parseNetwork, parseNetworkAlias } from "./network.ts";
 import { parseExposedPort, parsePort } from "./ports.ts";
 import { type FlagValues, refusalError, REFUSED, refuseFlags, refuseNetwork } from "./refused.ts";
 import { parseRestartPolicy } from "./restart.ts";
@@ -211,6 +211,7 @@ const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ["dns", ({ request }, value) => void request.dns.servers.push(parseDnsServer(value))],
   ["dns-search", ({ request }, value) => void request.dns.search.push(parseDnsSearch(value))],
   ["dns-option", ({ request }, value) => void request.dns.options.push(parseDnsOption(value))],
+  ["link", ({ request }, value) => void request.links.push(parseLink(value))],
   ["network-alias", endpointChange((endpoint, value) => endpoint.aliases.push(parseNetworkAlias(value)))],
   ["ip", endpointChange((endpoint, value, need) => endpoint.ipv4 = need(parseIpv4(value), "IPv4 address"))],
   ["ip6", endpointChange((endpoint, value, need) => endpoint.ipv6 = need(parseIpv6(value), "IPv6 address"))],

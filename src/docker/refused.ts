@@ -95,15 +95,7 @@ export const REFUSED: ReadonlyMap<string, Refusal> = new Map([
   ["device-write-iops", cgroupLimit("disk use")],
   ["cgroup-parent", notYet("choosing a cgroup needs the cgroup v2 delegation that this version does not have yet")],
 
-  // until there is a network stack
-  ["publish", network("publishing a port")],
-  ["publish-all", network("publishing ports", ["", "false"])],
-  ["ip", network("an address of its own")],
-  ["ip6", network("an address of its own")],
-  ["link-local-ip", network("an address of its own")],
-  ["mac-address", network("an address of its own")],
-  ["network-alias", network("a name in a network")],
-  ["link", network("linking containers")],
+  ["link-local-ip", never("addresses of a link are the kernel's own here; --ip6 chooses one of the network")],
 
   // until containers outlive the command
 
@@ -165,6 +157,8 @@ export function refuseFlags(flags: FlagValues): void {
 
 /** The networks that are there already; the others are refused with their name. */
 export function refuseNetwork(kind: string): Refusal | undefined {
-  if (kind === "default" || kind === "host" || kind === "none" || kind === "container") return undefined;
-  return network(`a network other than host, none or another container's`);
+  if (kind === "default" || kind === "host" || kind === "none" || kind === "container" || kind === "bridge") {
+    return undefined;
+  }
+  return network(`a network stack of the container's own`);
 }

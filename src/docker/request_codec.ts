@@ -149,6 +149,7 @@ function keptSchema(): Reads<KeptRequest> {
       driverOptions: textMap,
       gatewayPriority: count,
     })),
+    links: v.optional(v.array(v.strictObject({ container: text, alias: text })), []),
     ports: v.array(v.strictObject({
       hostAddress: maybe(text),
       hostPorts: maybe(v.strictObject({ first: count, last: count })),

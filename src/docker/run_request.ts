@@ -36,6 +36,8 @@ export interface RunRequest {
   network: NetworkMode;
   /** What is wanted of the networks that are joined; the first belongs to {@linkcode RunRequest.network}. */
   endpoints: EndpointRequest[];
+  /** Containers whose names stand in /etc/hosts. */
+  links: LinkRequest[];
   ports: PortRequest[];
   exposedPorts: PortRange[];
   publishAll: boolean;
@@ -142,6 +144,13 @@ export interface EndpointRequest {
   macAddress: string | undefined;
   driverOptions: Map<string, string>;
   gatewayPriority: number;
+}
+
+/** `--link CONTAINER:ALIAS`. */
+export interface LinkRequest {
+  /** A name or an id. */
+  container: string;
+  alias: string;
 }
 
 /** Ports of the container that are opened on the host. */
@@ -341,6 +350,7 @@ export function newRunRequest(image: string | undefined): RunRequest {
     dns: { servers: [], search: [], options: [] },
     network: { kind: "default" },
     endpoints: [],
+    links: [],
     ports: [],
     exposedPorts: [],
     publishAll: false,

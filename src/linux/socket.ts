@@ -89,6 +89,35 @@ export function receiveFd(socket: Fd): Fd | undefined {
   return new DataView(control.buffer).getInt32(CMSGHDR.SIZE, true) as Fd;
 }
 
+/** The control message of one descriptor, for whoever sends it: that is to be stored (s32) at {@linkcode CMSGHDR}.SIZE. */
+export function rightsMessage(): Uint8Array<ArrayBuffer> {
+  const bytes = allocate(CMSG_FD_SIZE);
+  const view = new DataView(bytes.buffer);
+  view.setBigUint64(CMSGHDR.length, BigInt(CMSGHDR.SIZE + 4), true);
+  view.setInt32(CMSGHDR.level, SOL_SOCKET, true);
+  view.setInt32(CMSGHDR.type, SCM_RIGHTS, true);
+  return bytes;
+}
+
+/** Sends bytes over a unix socket, a descriptor with the first of them. Result or minus errno, as sendmsg(2). */
+export function sendWithFd(socket: Fd, bytes: Uint8Array<ArrayBuffer>, fd: Fd): number {
+  const iov = allocate(16);
+  const control = rightsMessage();
+  const message = allocate(MSGHDR.SIZE);
+  new DataView(control.buffer).setInt32(CMSGHDR.SIZE, fd, true);
+  const iovWords = new DataView(iov.buffer);
+  iovWords.setBigUint64(0, BigInt(addressOf(bytes)), true);
+  iovWords.setBigUint64(8, BigInt(bytes.length), true);
+  const words = new DataView(message.buffer);
+  words.setBigUint64(MSGHDR.iov, BigInt(addressOf(iov)), true);
+  words.setBigUint64(MSGHDR.iovCount, 1n, true);
+  words.setBigUint64(MSGHDR.control, BigInt(addressOf(control)), true);
+  words.setBigUint64(MSGHDR.controlLength, BigInt(CMSG_FD_SIZE), true);
+  let result: number;
+  do result = tryCall("sendmsg", socket, addressOf(message), MSG_NOSIGNAL); while (result === -4);
+  return result;
+}
+
 /** `struct sockaddr_un` (unix(7)): the family as u16, then the name; a leading NUL means an abstract one. */
 export const SOCKADDR_UN = { family: 0, name: 2, NAME_BYTES: 108 } as const;
 

@@ -9,6 +9,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { writeState } from "./write_state.ts";
+import type { PublishedPort } from "#netstack/control.ts";
 import { networkDirectory } from "./holder.ts";
 
 /** A container in a network. */
@@ -28,6 +29,8 @@ export interface Endpoint {
   /** The other end, a port of the bridge. */
   readonly port: string;
   readonly portIndex: number;
+  /** Where the stack listens for it, if this is the network by which it does. */
+  readonly ports: readonly PublishedPort[];
   /** Which process is starting it, or has: it counts as there while that lives. */
   readonly starter: { readonly pid: number; readonly startTime: string };
 }

@@ -26,6 +26,7 @@ const NETWORK: Network = {
   ipv6: { subnet: "fd00::/64", gateway: "fd00::1", range: null, reserved: [] },
   mtu: 1500,
   bridge: "br-0",
+  hostLoopback: null,
   labels: [],
   options: [],
 };
@@ -33,6 +34,7 @@ const ENDPOINT = {
   container: "c",
   name: "web",
   aliases: [],
+  ports: [],
   ipv4: "10.5.0.2",
   ipv6: "fd00::2",
   mac: "02:42:0a:05:00:02",

@@ -43,6 +43,8 @@ export interface NetworkSpec {
   readonly reserved: readonly (readonly [string, string])[];
   readonly mtu: number | undefined;
   readonly bridge: string | undefined;
+  /** Whether an address of it leads to this machine's own loopback. */
+  readonly hostLoopback: boolean;
   readonly labels: readonly (readonly [string, string])[];
   readonly options: readonly (readonly [string, string])[];
 }
@@ -85,6 +87,7 @@ export function newNetworkSpec(name: string): NetworkSpec {
     reserved: [],
     mtu: undefined,
     bridge: undefined,
+    hostLoopback: false,
     labels: [],
     options: [],
   };
@@ -165,6 +168,7 @@ function recordNetwork(places: Places, spec: NetworkSpec): Network {
     ipv6: ipv6 === null ? null : rangeOf(ipv6, spec, used),
     mtu: spec.mtu ?? DEFAULT_MTU,
     bridge: spec.bridge ?? (spec.name === DEFAULT_NETWORK ? "dugout0" : `br-${id.slice(0, 12)}`),
+    hostLoopback: spec.hostLoopback ? { ipv4: loopbackOf(ipv4), ipv6: loopbackOf(ipv6) } : null,
     labels: spec.labels.map(([name, value]) => [name, value]),
     options: spec.options.map(([name, value]) => [name, value]),
   };
@@ -209,6 +213,11 @@ function rangeOf(subnet: Subnet, spec: NetworkSpec, used: Used): AddressRange {
   const fault = findRangeFault(result);
   if (fault !== undefined) throw refuse("NETWORK_INVALID", `Cannot make the network ${quote(spec.name)}: ${fault}`);
   return result;
+}
+
+/** The last address of a subnet, which no container gets then. */
+function loopbackOf(subnet: Subnet | null): string | null {
+  return subnet === null ? null : formatAddress({ family: subnet.family, value: hostRange(subnet).last });
 }
 
 function checkAllUsed(spec: NetworkSpec, used: Used): void {

@@ -41,6 +41,8 @@ const NetworkFile = v.strictObject({
   mtu: v.pipe(v.number(), v.integer(), v.minValue(576), v.maxValue(65_520)),
   /** The name of the bridge that it has in the shared namespace. */
   bridge: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_.-]{1,15}$/)),
+  /** Addresses of it that lead to this machine's own loopback; null: none do. */
+  hostLoopback: v.nullable(v.strictObject({ ipv4: v.nullable(v.string()), ipv6: v.nullable(v.string()) })),
   labels: Pairs,
   /** As they were given. */
   options: Pairs,

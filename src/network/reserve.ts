@@ -40,6 +40,7 @@ export function reserveAddresses(
 ): Reserved {
   const find = (family: "ipv4" | "ipv6") =>
     findAddress(network.name, network[family], family, wish[family], {
+      loopback: network.hostLoopback?.[family] ?? undefined,
       taken: new Set(endpoints.flatMap((endpoint) => endpoint[family] ?? [])),
       last: last[family],
     });
@@ -57,6 +58,8 @@ export function reserveAddresses(
 interface Taken {
   readonly taken: ReadonlySet<string>;
   readonly last: string | undefined;
+  /** What leads to the host's loopback. */
+  readonly loopback: string | undefined;
 }
 
 function findAddress(
@@ -64,7 +67,7 @@ function findAddress(
   range: AddressRange | null,
   family: "ipv4" | "ipv6",
   wish: string | undefined,
-  { taken, last }: Taken,
+  { taken, last, loopback }: Taken,
 ): string | undefined {
   const version = family === "ipv4" ? "IPv4" : "IPv6";
   if (range === null) {
@@ -77,7 +80,11 @@ function findAddress(
       },
     );
   }
-  const kept = new Set([range.gateway, ...range.reserved.map(([, address]) => address)]);
+  const kept = new Set([
+    range.gateway,
+    ...(loopback === undefined ? [] : [loopback]),
+    ...range.reserved.map(([, address]) => address),
+  ]);
   if (wish !== undefined) {
     const address = parseAddress(wish);
     if (address === undefined || !isIn(parseSubnet(range.subnet)!, address)) {
@@ -89,7 +96,7 @@ function findAddress(
     const text = formatAddress(address);
     const isHost = address.value >= hostRange(parseSubnet(range.subnet)!).first &&
       address.value <= hostRange(parseSubnet(range.subnet)!).last;
-    if (!isHost || text === range.gateway) {
+    if (!isHost || kept.has(text)) {
       throw new DugoutError(
         "ADDRESS_INVALID",
         `Cannot use the address ${text}: it is the network's own, or its gateway's`,

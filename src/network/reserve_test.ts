@@ -15,6 +15,7 @@ const NETWORK: Network = {
   ipv6: null,
   mtu: 1500,
   bridge: "br-0",
+  hostLoopback: null,
   labels: [],
   options: [],
 };
@@ -26,6 +27,7 @@ function at(ipv4: string): Endpoint {
     container: ipv4,
     name: ipv4,
     aliases: [],
+    ports: [],
     ipv4,
     ipv6: undefined,
     mac: "02:42:00:00:00:09",

@@ -18,10 +18,9 @@ import {
   CMSGHDR,
   MSG_CMSG_CLOEXEC,
   MSG_NOSIGNAL,
-  SCM_RIGHTS,
+  rightsMessage,
   SOCK_CLOEXEC,
   SOCK_STREAM,
-  SOL_SOCKET,
 } from "#linux/socket.ts";
 import { mark, operate, type Step, step, type TapeBuffer } from "#tape/step.ts";
 
@@ -51,20 +50,10 @@ export function attachBuffers(attachment: NetworkAttachment): (readonly [string,
   return [
     ["helper sockets", { sizeBytes: 8 }],
     ["helper byte", { sizeBytes: 8 }],
-    ["network sent", { sizeBytes: CONTROL_BYTES, bytes: rightsHeader() }],
+    ["network sent", { sizeBytes: CONTROL_BYTES, bytes: rightsMessage() }],
     ["network received", { sizeBytes: CONTROL_BYTES }],
     ...attachment.buffers,
   ];
-}
-
-/** A control message for one descriptor, which is still to be stored. */
-function rightsHeader(): Uint8Array {
-  const bytes = new Uint8Array(CONTROL_BYTES);
-  const view = new DataView(bytes.buffer);
-  view.setBigUint64(CMSGHDR.length, BigInt(CMSGHDR.SIZE + 4), true);
-  view.setInt32(CMSGHDR.level, SOL_SOCKET, true);
-  view.setInt32(CMSGHDR.type, SCM_RIGHTS, true);
-  return bytes;
 }
 
 /** `struct msghdr` with one byte of data and one descriptor. */

@@ -269,6 +269,7 @@ const MULTIPLEXED: Readonly<Record<string, Call>> = {
     [ioctl.SIOCSIFFLAGS, struct("ifreq")],
     [ioctl.SIOCGIFFLAGS, struct("ifreq")],
     [ioctl.TUNSETIFF, struct("ifreq")],
+    [ioctl.TUNSETOFFLOAD, "hex"],
     [ioctl.FICLONE, "fd"],
   ]),
   keyctl: multiplexed([{ name: "keyctl" }], [

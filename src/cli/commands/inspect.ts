@@ -15,13 +15,13 @@ import { formatObjects } from "../format/inspect.ts";
 import type { Invocation } from "../invocation.ts";
 import { hasSwitch, textOption } from "../options.ts";
 import { printError, printOut } from "../output.ts";
+import { findNetworkObject } from "./networks.ts";
 import { describeVolume } from "./volumes.ts";
 import { notYetError, usageError } from "../usage_error.ts";
 import { withLatest } from "./latest.ts";
 
 /** Kinds of objects that docker inspects and this version does not have. */
 const OTHER_TYPES: readonly string[] = [
-  "network",
   "plugin",
   "node",
   "secret",
@@ -64,6 +64,7 @@ interface Finder {
 const FINDERS: readonly Finder[] = [
   { type: "container", find: findContainerObject },
   { type: "image", find: findImageObject },
+  { type: "network", find: ({ engine }, name) => findNetworkObject(engine, name) },
   { type: "volume", find: findVolumeObject },
 ];
 

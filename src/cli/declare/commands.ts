@@ -3,6 +3,7 @@ import { EXEC } from "./exec.ts";
 import { FILE_COMMANDS } from "./files.ts";
 import { IMAGE_COMMANDS } from "./images.ts";
 import { LIFE_COMMANDS } from "./life.ts";
+import { NETWORK_COMMANDS } from "./networks.ts";
 import { RUN } from "./run.ts";
 import { SYSTEM_COMMANDS } from "./system.ts";
 import type { CommandDeclaration } from "./types.ts";
@@ -21,6 +22,7 @@ export const COMMANDS: readonly CommandDeclaration[] = [
   ...FILE_COMMANDS,
   ...IMAGE_COMMANDS,
   ...VOLUME_COMMANDS,
+  ...NETWORK_COMMANDS,
   ...SYSTEM_COMMANDS,
   ...UPKEEP_COMMANDS,
   ...UNIT_COMMANDS,

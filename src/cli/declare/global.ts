@@ -52,6 +52,7 @@ export const GROUPS: readonly GroupDeclaration[] = [
   { name: "healthcheck", summary: "Commands for health checks" },
   { name: "image", summary: "Commands for images" },
   { name: "volume", summary: "Commands for volumes" },
+  { name: "network", summary: "Commands for networks" },
   { name: "system", summary: "Commands for the engine and this machine" },
 ];
 

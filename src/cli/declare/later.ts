@@ -12,7 +12,6 @@ export const LATER_COMMANDS: readonly string[] = [
   "image mount",
   "image unmount",
   "manifest",
-  "network",
 ];
 
 /** Commands that an engine without root or without a cluster cannot have, and why. */

@@ -117,6 +117,16 @@ export function volumeEvent(
   return { type: "volume", action, id: name, attributes: new Map([...Object.entries(more), ["driver", "local"]]) };
 }
 
+/** A network that was made or removed, or whose containers are others. */
+export function networkEvent(
+  { id, name }: { readonly id: string; readonly name: string },
+  action: "create" | "destroy" | "connect" | "disconnect",
+  container?: string,
+): EngineEvent {
+  const more: [string, string][] = container === undefined ? [] : [["container", container]];
+  return { type: "network", action, id, attributes: new Map([...more, ["name", name], ["type", "bridge"]]) };
+}
+
 function encodeEvent(store: string, { type, action, id, attributes, timeMs = Date.now() }: EngineEvent): string {
   const line = (kept: ReadonlyMap<string, string>) =>
     JSON.stringify({ timeMs, type, action, id, attributes: Object.fromEntries(kept), store });

@@ -218,7 +218,7 @@ async function startRun(input: RunInput): Promise<Started> {
         engine,
         request,
         { id: directory.id, name },
-        plan.map,
+        plan,
       )
       : undefined;
     const prepared = prepare(input, plan, mounts, stdioFds, held?.path, networking);

@@ -105,7 +105,7 @@ export async function startKept(input: StartInput): Promise<StartedKept> {
   let started: StartedKept;
   try {
     const networking = wantsNetworks(input.request)
-      ? await (await import("../network/networking.ts")).openNetworking(engine, input.request, input.subject, plan.map)
+      ? await (await import("../network/networking.ts")).openNetworking(engine, input.request, input.subject, plan)
       : undefined;
     started = launch(input, startedMs, networking);
   } catch (error) {

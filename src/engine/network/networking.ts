@@ -1,17 +1,33 @@
 /**
- * The networks of one container, from its request to what its start needs: addresses, links, name servers.
+ * The networks of one container, from its request to what its start needs: addresses, links, ports, name servers.
  *
  * @module
  */
 import type { IdMap } from "#linux/idmap.ts";
-import type { RunRequest } from "#docker/run_request.ts";
+import { parseExposedPort } from "#docker/ports.ts";
+import { newEndpoint } from "#docker/network.ts";
+import type { LinkRequest, PortRange, RunRequest } from "#docker/run_request.ts";
 import { type JoinedNetwork, planAttachment } from "#network/attachment.ts";
-import { joinNetworks, type JoinWish, leaveNetworks, type NetworkContext } from "#network/join.ts";
 import { findHostAddress } from "#network/host_address.ts";
+import {
+  endpointsOf,
+  joinNetworks,
+  type JoinWish,
+  leaveNetworks,
+  type NetworkContext,
+  NO_TAPS,
+} from "#network/join.ts";
+import { DEFAULT_NETWORK } from "#network/network_file.ts";
+import type { PortWish } from "#network/publish.ts";
+import { DugoutError } from "#oci/error.ts";
+import type { RunConfig } from "#oci/image_config.ts";
+import { quote } from "#oci/text.ts";
 import type { NetworkAttachment } from "#runtime/attach_steps.ts";
 import type { Engine } from "../engine.ts";
-import { wantsNetworks } from "./wants_networks.ts";
+import type { HostEntry } from "../prepare/etc_files.ts";
+import { findContainer } from "../record/containers.ts";
 import { readState } from "../record/state.ts";
+import { wantsNetworks } from "./wants_networks.ts";
 
 /** Networks that a container has joined. */
 export interface Networking {
@@ -21,6 +37,8 @@ export interface Networking {
   readonly addresses: readonly string[];
   /** Whom it asks for names: the gateways of its networks. */
   readonly nameServers: readonly string[];
+  /** Lines of /etc/hosts for the containers that it is linked to. */
+  readonly links: readonly HostEntry[];
   /** By which it reaches this machine. */
   readonly hostAddress: string;
 }
@@ -33,46 +51,89 @@ export function networkContext(engine: Engine): NetworkContext {
 
 /** What a request says of its networks. */
 function wishesOf({ network, endpoints }: RunRequest): JoinWish[] {
-  if (network.kind !== "bridge") return [];
-  if (endpoints.length === 0) {
-    return [{ network: network.network, aliases: [], ipv4: undefined, ipv6: undefined, mac: undefined }];
+  const asked = endpoints.length > 0 ? endpoints : [newEndpoint(network)];
+  // the default route goes by the network of the highest priority
+  const sorted = asked.toSorted((one, other) => other.gatewayPriority - one.gatewayPriority);
+  return sorted.flatMap(({ network: mode, aliases, ipv4, ipv6, macAddress: mac }) => {
+    if (mode.kind === "bridge") return [{ network: mode.network, aliases, ipv4, ipv6, mac }];
+    return mode.kind === "default" ? [{ network: DEFAULT_NETWORK, aliases, ipv4, ipv6, mac }] : [];
+  });
+}
+
+/** Ports that are published: those of `-p`; with `-P` all that the image or the request exposes, at free ones. */
+function portsOf({ ports, publishAll, exposedPorts }: RunRequest, image: RunConfig): PortWish[] {
+  const named = ports.map(({ hostAddress, hostPorts, containerPorts: { first, last, protocol } }): PortWish => ({
+    hostAddress,
+    hostPorts,
+    containerPorts: { first, last },
+    protocol,
+  }));
+  if (!publishAll) return named;
+  const isNamed = (port: number, protocol: string) =>
+    named.some((wish) =>
+      wish.protocol === protocol && port >= wish.containerPorts.first && port <= wish.containerPorts.last
+    );
+  const free = new Map<string, PortWish>();
+  for (const { first, last, protocol } of [...imagePorts(image), ...exposedPorts]) {
+    for (let port = first; port <= last; port++) {
+      if (isNamed(port, protocol)) continue;
+      const containerPorts = { first: port, last: port };
+      free.set(`${port}/${protocol}`, { hostAddress: undefined, hostPorts: undefined, containerPorts, protocol });
+    }
   }
-  return endpoints.flatMap((endpoint) =>
-    endpoint.network.kind === "bridge"
-      ? [{
-        network: endpoint.network.network,
-        aliases: endpoint.aliases,
-        ipv4: endpoint.ipv4,
-        ipv6: endpoint.ipv6,
-        mac: endpoint.macAddress,
-      }]
-      : []
-  );
+  return [...named, ...free.values()];
+}
+
+/** What an image says it listens at; what is no port, or of another protocol, cannot be published. */
+function imagePorts({ ExposedPorts = [] }: RunConfig): PortRange[] {
+  return ExposedPorts.flatMap((text) => {
+    try {
+      return [parseExposedPort(text)];
+    } catch {
+      return [];
+    }
+  });
 }
 
 /** Joins a container to its networks, before it is planned; undefined where it has none. */
 export async function openNetworking(
   engine: Engine,
   request: RunRequest,
-  container: { readonly id: string; readonly name: string },
-  map: IdMap,
+  { id, name }: { readonly id: string; readonly name: string },
+  { map, root }: { readonly map: IdMap; readonly root: { readonly config: RunConfig } },
 ): Promise<Networking | undefined> {
   if (!wantsNetworks(request)) return undefined;
-  const { holder, networks } = await joinNetworks(
-    networkContext(engine),
-    { ...container, firstLink: 0 },
-    wishesOf(request),
-  );
+  const joiner = { id, name, firstLink: 0, ports: portsOf(request, root.config) };
+  const { holder, networks, hasStack } = await joinNetworks(networkContext(engine), joiner, wishesOf(request));
+  if (!hasStack && networks.some(({ network }) => !network.internal)) engine.warn(NO_TAPS);
   return {
     attachment: planAttachment(holder, map, networks),
     networks,
     addresses: networks.flatMap(({ endpoint: { ipv4, ipv6 } }) => [ipv4 ?? [], ipv6 ?? []].flat()),
     nameServers: networks.flatMap(({ network: { ipv4, ipv6 } }) => (ipv4 ?? ipv6)?.gateway ?? []),
     hostAddress: findHostAddress() ?? "127.0.0.1",
+    links: request.links.map((link) => findLink(engine, networks, link)),
   };
+}
+
+/** A container that another one is linked to: it runs, and is in one of the other's networks. */
+function findLink(engine: Engine, networks: readonly JoinedNetwork[], { container, alias }: LinkRequest): HostEntry {
+  const { id, record } = findContainer(engine, container);
+  const name = record?.name ?? container;
+  const context = networkContext(engine);
+  const found = networks.flatMap(({ network }) => endpointsOf(context, network)).find((one) => one.container === id);
+  const address = found?.ipv4 ?? found?.ipv6;
+  if (address === undefined) {
+    throw new DugoutError(
+      "LINK_IMPOSSIBLE",
+      `Cannot link to ${quote(container)} as ${quote(alias)}: it is in none of the container's networks`,
+      { hint: "name a network that both are in with --network" },
+    );
+  }
+  return { name: [...new Set([alias, id.slice(0, 12), name])].join(" "), address };
 }
 
 /** Takes a container out of its networks: it has ended, or was not started. */
 export async function closeNetworking(engine: Engine, id: string): Promise<void> {
-  await leaveNetworks(engine, id);
+  await leaveNetworks(networkContext(engine), id);
 }

@@ -1,6 +1,23 @@
+/**
+ * Which network a container has that asks for none, and whether it is one of ours. Apart from what joins networks, which most
+ * runs need not load.
+ *
+ * @module
+ */
+import { addressOf, cString } from "#ffi/mod.ts";
+import { tryCall } from "#linux/call.ts";
+import { AT_FDCWD } from "#linux/file.ts";
 import type { RunRequest } from "#docker/run_request.ts";
 
-/** Whether a container is in networks of ours. Apart from what joins them, which most runs need not load. */
+const [R_OK, W_OK] = [4, 2];
+
+/** `bridge` where taps can be opened, since that is its way outwards; else the host's. */
+export function defaultNetworkKind(): "bridge" | "host" {
+  const path = cString("/dev/net/tun");
+  return tryCall("faccessat", AT_FDCWD, addressOf(path), R_OK | W_OK) === 0 ? "bridge" : "host";
+}
+
+/** Whether a container is in networks of ours. */
 export function wantsNetworks({ network }: Pick<RunRequest, "network">): boolean {
   return network.kind === "bridge";
 }

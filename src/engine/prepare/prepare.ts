@@ -325,11 +325,14 @@ function etcFiles(
   hostname: string,
   sharesNetwork: boolean,
 ): EtcFile[] {
-  const added = request.extraHosts.map(({ name, address }) => ({
-    name,
-    // the host is itself where its network is shared
-    address: typeof address === "string" ? address : networking === undefined ? "127.0.0.1" : networking.hostAddress,
-  }));
+  const added = [
+    ...(networking?.links ?? []),
+    ...request.extraHosts.map(({ name, address }) => ({
+      name,
+      // the host is itself where its network is shared
+      address: typeof address === "string" ? address : networking === undefined ? "127.0.0.1" : networking.hostAddress,
+    })),
+  ];
   const ownName = request.domainname === undefined ? hostname : `${hostname}.${request.domainname} ${hostname}`;
   const own = (networking?.addresses ?? ["127.0.1.1"]).map((address) => ({ name: ownName, address }));
   return [
