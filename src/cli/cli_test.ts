@@ -44,7 +44,7 @@ test("wrong command lines fail with docker's words and exit codes, and a line of
 test("what docker has and this version has not is told from what is mistyped", () => {
   const named = new Set(COMMANDS.flatMap((command) => command.names));
   for (const command of LATER_COMMANDS) assert.ok(!named.has(command), `${command} is here`);
-  for (const command of ["build", "image build", "buildx", "network"]) {
+  for (const command of ["build", "image build", "buildx", "compose"]) {
     const { exitCode, stderr } = runDugout([...command.split(" "), "--some", "thing"]);
     assert.equal(exitCode, 125);
     assert.equal(stderr.split("\n")[0], `dugout: 'dugout ${command}' is not in this version yet`);

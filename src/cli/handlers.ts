@@ -63,6 +63,7 @@ const LOADERS: ReadonlyMap<string, () => Promise<CommandFunction>> = new Map<str
   ["network connect", async () => (await import("./commands/networks.ts")).runConnectNetwork],
   ["network create", async () => (await import("./commands/networks.ts")).runCreateNetwork],
   ["network disconnect", async () => (await import("./commands/networks.ts")).runDisconnectNetwork],
+  ["network exists", async () => (await import("./commands/networks.ts")).runNetworkExists],
   ["network inspect", async () => (await import("./commands/networks.ts")).runInspectNetworks],
   ["network ls", async () => (await import("./commands/networks.ts")).runListNetworks],
   ["network prune", async () => (await import("./commands/networks.ts")).runPruneNetworks],

@@ -413,6 +413,20 @@ function checkAgreement(request: RunRequest, options: RunOptions): void {
       throw flagConflict(`${conflict[0]} cannot be given with --network container:ID: that container has decided it`);
     }
   }
+  if (network.kind === "none" || network.kind === "host") {
+    const [asked] = request.endpoints;
+    const isAsked = asked !== undefined &&
+      (asked.aliases.length > 0 || (asked.ipv4 ?? asked.ipv6 ?? asked.macAddress) !== undefined);
+    if (isAsked) {
+      throw flagConflict(`an address or a name cannot be had with --network ${network.kind}: they belong to networks`);
+    }
+    if (network.kind === "none" && (request.ports.length > 0 || request.publishAll)) {
+      throw flagConflict("--publish cannot be given with --network none: nothing leads there");
+    }
+    if (request.links.length > 0) {
+      throw flagConflict(`--link cannot be given with --network ${network.kind}: it is for containers of one network`);
+    }
+  }
   checkSysctlNamespaces(request.sysctls.keys(), {
     ipc: ipc.kind === "host" || ipc.kind === "container" ? `--ipc ${ipc.kind}` : undefined,
     network: sharedNetwork(network.kind),

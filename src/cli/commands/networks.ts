@@ -41,7 +41,8 @@ const DRIVER_REFUSALS: ReadonlyMap<string, string> = new Map([
 ]);
 
 function refused(why: string): DugoutError {
-  return new DugoutError("NETWORK_REFUSED", `Cannot make the network: ${why}`);
+  // what cannot be had is refused with 125, as flags are
+  return new DugoutError("FLAG_REFUSED", `Cannot make the network: ${why}`);
 }
 
 const MTU_OPTIONS: ReadonlySet<string> = new Set(["com.docker.network.driver.mtu", "mtu"]);
@@ -241,6 +242,11 @@ export async function runInspectNetworks({ options, args, global }: Invocation):
   const missing = found.filter(({ object }) => object === undefined);
   for (const { name } of missing) printError(`dugout: network ${escapeText(name, 300)} not found\n`);
   return missing.length === 0 ? 0 : 1;
+}
+
+/** `dugout network exists`: podman's; the exit code says it. */
+export async function runNetworkExists({ args, global }: Invocation): Promise<number> {
+  return findNetworkObject(await openContainerContext(global), args[0] ?? "") === undefined ? 1 : 0;
 }
 
 async function removeOne(engine: Engine, text: string): Promise<void> {

@@ -1,11 +1,13 @@
 import { hasRecord } from "#engine/record/container_record.ts";
 import type { Container } from "#engine/record/containers.ts";
-import { shownNetwork, stateWord } from "#engine/describe/describe_container.ts";
+import { exposedPorts, shownNetworks, stateWord } from "#engine/describe/describe_container.ts";
 import {
   compileContainerFilter,
   LIST_CONTAINER_FILTERS,
   parseContainerFilters,
 } from "#engine/describe/filter_containers.ts";
+import { describePorts, publishedPorts } from "#engine/describe/describe_networks.ts";
+import type { Engine } from "#engine/engine.ts";
 import { healthOf } from "#engine/health/describe_health.ts";
 import type { HealthWord } from "#engine/health/judge.ts";
 import { type ContainerSize, measureContainers } from "#engine/store/measure_container.ts";
@@ -68,7 +70,14 @@ export async function runPs({ options, global }: Invocation): Promise<number> {
   const sizes = wantsSize ? await measureContainers(engine, chosen.map(({ record }) => record)) : [];
   const rows = order(chosen.map((container, i) => ({ container, size: sizes[i] })), compare)
     .map(({ container, size }) =>
-      describeContainerRow(container, nowMs, idsInFull, size, healthOf(engine, container)?.status)
+      describeContainerRow(
+        container,
+        nowMs,
+        idsInFull,
+        size,
+        healthOf(engine, container)?.status,
+        shownPorts(engine, container),
+      )
     );
   if (isExternal) rows.push(...unread.map((id) => describeDamagedRow(id, idsInFull)));
   const columns = ["ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"];
@@ -128,6 +137,13 @@ function describeDamagedRow(id: string, inFull: boolean): Row {
   return { ...empty, ID: inFull ? id : id.slice(0, 12), Status: "Storage", State: "unknown", Names: id.slice(0, 12) };
 }
 
+/** Of one that runs in a network of its own. */
+function shownPorts(engine: Engine, { record, status }: Container): string {
+  const [first = ""] = shownNetworks(record);
+  if (status.kind !== "running" || first === "host" || first === "none" || first.startsWith("container:")) return "";
+  return describePorts(publishedPorts(engine, record.id), exposedPorts(record));
+}
+
 /** A container in docker's lists. */
 export function describeContainerRow(
   container: Container,
@@ -135,6 +151,7 @@ export function describeContainerRow(
   inFull: boolean,
   size: ContainerSize | undefined,
   health?: HealthWord,
+  ports = "",
 ): Row {
   const { record, status } = container;
   const createdMs = Date.parse(record.created);
@@ -152,13 +169,13 @@ export function describeContainerRow(
     },
     Status: describeStatus(container, nowMs) + describeHealthWord(health, container),
     State: stateWord(status),
-    Ports: "",
+    Ports: ports,
     Names: record.name,
     Size: size === undefined ? "" : describeSize(size),
     Labels: [...record.labels].map(([key, value]) => `${key}=${value}`).join(","),
     Mounts: mounts.map((mount) => inFull ? mount : cutWithEllipsis(mount, 15)).join(","),
     LocalVolumes: String(record.mounts.filter(({ volume }) => volume !== undefined).length),
-    Networks: shownNetwork(record),
+    Networks: shownNetworks(record).join(","),
   };
 }
 

@@ -72,6 +72,15 @@ export const NETWORK_COMMANDS: readonly CommandDeclaration[] = [
     failureExitCode: 1,
   },
   {
+    names: ["network exists"],
+    usage: "NETWORK",
+    summary: "Say by the exit code whether there is a network: 0 or 1",
+    arguments: { least: 1, most: 1 },
+    options: [],
+    examples: [["network exists mine || dugout network create mine", "in a script"]],
+    failureExitCode: 125,
+  },
+  {
     names: ["network rm", "network remove"],
     usage: "[OPTIONS] NETWORK [NETWORK...]",
     summary: "Remove networks that no container is in",

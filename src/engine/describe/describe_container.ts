@@ -19,6 +19,8 @@ import type { ContainerRecord, RecordedMount } from "../record/container_record.
 import { describeHealth, healthOf } from "../health/describe_health.ts";
 import { mergeHealthcheck } from "../health/health_config.ts";
 import type { Container, ContainerStatus } from "../record/containers.ts";
+import { defaultNetworkKind } from "../network/wants_networks.ts";
+import { describeNetworkSettings } from "./describe_networks.ts";
 import { describeHostConfig } from "./describe_host_config.ts";
 import type { Engine } from "../engine.ts";
 import { shownExitCode } from "../record/containers.ts";
@@ -36,10 +38,19 @@ function timeText(ms: number | undefined): string {
   return ms === undefined ? NEVER : new Date(ms).toISOString();
 }
 
-/** The network that a container is in: its name, or `container:ID`. */
-export function shownNetwork({ network }: ContainerRecord): string {
-  // the default network of this version
-  return network === "default" ? "host" : network;
+/** The networks that a container is made for: names, or `container:ID`; the first one is its mode. */
+export function shownNetworks({ network }: ContainerRecord): string[] {
+  return network.split(",").map((name) => name === "default" ? defaultNetworkKind() : name);
+}
+
+/** Ports that its image or its maker says it listens at: `80/tcp`. */
+export function exposedPorts(record: ContainerRecord): string[] {
+  return exposedIn(readImageConfig(record), readKept(record).request);
+}
+
+function exposedIn(config: RunConfig, { exposedPorts, ports }: RunRequest): string[] {
+  const published = ports.flatMap(({ containerPorts }) => portTexts(containerPorts));
+  return [...new Set([...config.ExposedPorts ?? [], ...exposedPorts.flatMap(portTexts), ...published])];
 }
 
 /** A container in the shape of Docker's `GET /containers/ID/json`; keys from outside are in Maps. */
@@ -50,7 +61,7 @@ export function describeContainer(
 ): Record<string, unknown> {
   const { record, status } = container;
   const { request, options } = readKept(record);
-  const network = shownNetwork(record);
+  const networks = shownNetworks(record);
   const directory = join(engine.dataRoot, "containers", record.id);
   const [path = "", ...args] = record.command;
   return {
@@ -72,12 +83,17 @@ export function describeContainer(
     ProcessLabel: "",
     AppArmorProfile: "",
     ExecIDs: null,
-    HostConfig: describeHostConfig({ request, options, mounts: record.mounts, network }),
+    HostConfig: describeHostConfig({ request, options, mounts: record.mounts, network: networks[0]! }),
     GraphDriver: { Data: null, Name: engine.storageDriver ?? "overlay" },
     ...(sizes === undefined ? {} : { SizeRw: sizes.ownBytes, SizeRootFs: sizes.allBytes }),
     Mounts: record.mounts.filter(({ kind }) => kind !== "tmpfs").map(describeMount),
     Config: describeConfig(record, request, options),
-    NetworkSettings: describeNetworks(network),
+    NetworkSettings: describeNetworkSettings(engine, record.id, {
+      names: networks,
+      request,
+      isRunning: status.kind === "running",
+      exposed: exposedIn(readImageConfig(record), request),
+    }),
     // ours: on which machine it was started, and why nothing is known of it here
     ...(status.kind === "elsewhere" ? { Machine: status.machine } : {}),
   };
@@ -97,7 +113,7 @@ function describeConfig(record: ContainerRecord, request: RunRequest, options: K
   const { facts } = record;
   const config = readImageConfig(record);
   const attached = (stream: AttachStream, usual: boolean): boolean => options.attach?.includes(stream) ?? usual;
-  const ports = [...config.ExposedPorts ?? [], ...request.exposedPorts.flatMap(portTexts)];
+  const ports = exposedIn(config, request);
   const volumes = record.mounts.filter(({ isAnonymous }) => isAnonymous === true).map(({ target }) => target);
   const { Test, ...times } = mergeHealthcheck(request.health, config.Healthcheck) ?? {};
   return {
@@ -135,43 +151,6 @@ function readImageConfig({ imageConfig }: ContainerRecord): RunConfig {
 
 function portTexts({ first, last, protocol }: PortRange): string[] {
   return Array.from({ length: last - first + 1 }, (_, i) => `${first + i}/${protocol}`);
-}
-
-/** Docker's fields; a container has no address of its own in this version. */
-function describeNetworks(network: string): Record<string, unknown> {
-  const none = {
-    EndpointID: "",
-    Gateway: "",
-    GlobalIPv6Address: "",
-    GlobalIPv6PrefixLen: 0,
-    IPAddress: "",
-    IPPrefixLen: 0,
-    IPv6Gateway: "",
-    MacAddress: "",
-  };
-  const endpoint = {
-    IPAMConfig: null,
-    Links: null,
-    Aliases: null,
-    DriverOpts: null,
-    GwPriority: 0,
-    NetworkID: "",
-    ...none,
-    DNSNames: null,
-  };
-  return {
-    Bridge: "",
-    SandboxID: "",
-    SandboxKey: "",
-    Ports: new Map(),
-    HairpinMode: false,
-    LinkLocalIPv6Address: "",
-    LinkLocalIPv6PrefixLen: 0,
-    SecondaryIPAddresses: null,
-    SecondaryIPv6Addresses: null,
-    ...none,
-    Networks: network.startsWith("container:") ? new Map() : new Map([[network, endpoint]]),
-  };
 }
 
 function describeState(engine: Engine, container: Container): Record<string, unknown> {

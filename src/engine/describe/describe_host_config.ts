@@ -5,6 +5,7 @@
  */
 import type { RunOptions, RunRequest, SecurityRequest, UlimitRequest } from "#docker/run_request.ts";
 import type { RecordedMount } from "../record/container_record.ts";
+import { describePortBindings } from "./describe_networks.ts";
 import { MASKED_PATHS, READONLY_PATHS } from "../prepare/system_paths.ts";
 
 /** What a host configuration is made of. */
@@ -24,7 +25,7 @@ export function describeHostConfig({ request, options, mounts, network }: HostCo
     ContainerIDFile: "",
     LogConfig: { Type: request.log.driver, Config: request.log.options },
     NetworkMode: network,
-    PortBindings: new Map(),
+    PortBindings: describePortBindings(request.ports),
     RestartPolicy: describeRestart(request.restart),
     AutoRemove: options.rm,
     VolumeDriver: "",
@@ -44,7 +45,7 @@ export function describeHostConfig({ request, options, mounts, network }: HostCo
     GroupAdd: listOrNull(request.groupAdd),
     IpcMode: request.ipc.kind === "default" ? "private" : modeText(request.ipc),
     Cgroup: "",
-    Links: null,
+    Links: listOrNull(request.links.map(({ container, alias }) => `/${container}:/${alias}`)),
     OomScoreAdj: request.oomScoreAdj ?? 0,
     PidMode: unlessPrivate(request.pid),
     Privileged: request.privileged,

@@ -4,11 +4,13 @@
  * @module
  */
 import { parsePointInTime } from "#image/point_in_time.ts";
+import { findNetwork } from "#network/network_file.ts";
 import { DugoutError } from "#oci/error.ts";
 import { parseReference } from "#oci/reference.ts";
 import { quote } from "#oci/text.ts";
 import { type Container, findContainer } from "../record/containers.ts";
-import { shownNetwork, stateWord } from "./describe_container.ts";
+import { listPorts, publishedPorts } from "./describe_networks.ts";
+import { exposedPorts, shownNetworks, stateWord } from "./describe_container.ts";
 import type { ContainerRecord } from "../record/container_record.ts";
 import type { Engine } from "../engine.ts";
 import { healthOf } from "../health/describe_health.ts";
@@ -41,6 +43,19 @@ export const LIST_CONTAINER_FILTERS: readonly string[] = [
 export const PRUNE_CONTAINER_FILTERS: readonly string[] = ["until", "label", "label!"];
 
 const STATES: readonly string[] = ["created", "restarting", "running", "removing", "paused", "exited", "dead"];
+
+/** Whether `8080`, `8000-8010` or `53/udp` means a port. */
+function isPortOf(text: string, port: number, protocol: string): boolean {
+  const [range = "", wanted = "tcp"] = text.split("/");
+  const [first = "", last = first] = range.split("-");
+  return wanted === protocol && port >= Number(first) && port <= Number(last);
+}
+
+/** Whether a container is made for a network, named or by its id. */
+function namesNetwork(engine: Engine, record: ContainerRecord, value: string): boolean {
+  const names = shownNetworks(record);
+  return names.includes(value) || names.includes(findNetwork(engine.dataRoot, value)?.name ?? "");
+}
 
 /** What was typed, values by key. Values of one key are alternatives, but labels must all fit. */
 export type ContainerFilter = ReadonlyMap<string, readonly string[]>;
@@ -117,7 +132,17 @@ function compileTest(engine: Engine, key: string, values: readonly string[], now
         record.mounts.some(({ volume, target, source }) => volume === value || target === value || source === value)
       );
     case "network":
-      return any(({ record }, value) => shownNetwork(record) === value);
+      return any(({ record }, value) => namesNetwork(engine, record, value));
+    case "publish":
+      return any(({ record: { id } }, value) =>
+        listPorts(publishedPorts(engine, id)).some(({ hostPort, port }) =>
+          isPortOf(value, hostPort, port.split("/")[1]!)
+        )
+      );
+    case "expose":
+      return any(({ record }, value) =>
+        exposedPorts(record).some((port) => isPortOf(value, Number(port.split("/")[0]), port.split("/")[1]!))
+      );
     case "health":
       return any((container, value) => (healthOf(engine, container)?.status ?? "none") === value);
     case "restart-policy":
@@ -131,7 +156,6 @@ function compileTest(engine: Engine, key: string, values: readonly string[], now
       return ({ record }) => times.some((time) => Date.parse(record.created) < time);
     }
     default:
-      // nothing is published or exposed in this version
       return () => false;
   }
 }

@@ -73,12 +73,18 @@ function checkHealthAction({ health }: RunRequest, config: RunConfig): void {
   );
 }
 
+const PORTS_OF_HOST = "Published ports are discarded when using host network mode";
+
 const NO_NETWORK_YET =
   "this version has no network of its own yet: the container shares this machine's (say --network host or none to choose)";
 
 /** What the user has to know of a container that is started. */
 export function startNotices(request: RunRequest): string[] {
-  return request.network.kind === "default" ? [NO_NETWORK_YET] : [];
+  const publishes = request.ports.length > 0 || request.publishAll;
+  return [
+    ...(request.network.kind === "default" ? [NO_NETWORK_YET] : []),
+    ...(request.network.kind === "host" && publishes ? [PORTS_OF_HOST] : []),
+  ];
 }
 
 /** Refuses a store from which nothing can be executed. @throws {DugoutError} STORE_NOEXEC. */

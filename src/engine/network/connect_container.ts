@@ -16,7 +16,7 @@ import { DugoutError } from "#oci/error.ts";
 import { openProcess } from "../record/exec_target.ts";
 import { containerDirectory, writeRecord } from "../record/container_directory.ts";
 import type { ContainerId } from "../record/container_id.ts";
-import type { ContainerRecord } from "../record/container_record.ts";
+import { type ContainerRecord, networkNames } from "../record/container_record.ts";
 import { withContainerLock } from "../record/lock_container.ts";
 import { type ContainerState, readState } from "../record/state.ts";
 import { readKeptRequest } from "../life/kept_container.ts";
@@ -135,10 +135,9 @@ function keepRequest(engine: Engine, record: ContainerRecord, request: RunReques
   const { options } = readKeptRequest(record);
   const directory = containerDirectory(engine.dataRoot, engine.runRoot, record.id as ContainerId);
   const text = readFileSync(join(directory.path, "config.json"), "utf8");
-  const network = request.network.kind === "bridge" ? request.network.network : request.network.kind;
   writeRecord(directory, {
     ...JSON.parse(text) as Record<string, unknown>,
-    network,
+    network: networkNames(request),
     request: encodeRequest(request, options),
   });
 }

@@ -108,7 +108,7 @@ export function makeRecord(input: RecordInput): Record<string, unknown> {
     command: commandOf(request, config),
     mounts: input.mounts,
     labels: Object.fromEntries(labelsOf(config, request)),
-    network: request.network.kind === "container" ? `container:${request.network.id}` : request.network.kind,
+    network: networkNames(request),
     stopSignal: request.stopSignal ?? config.StopSignal,
     stopTimeoutSeconds: request.stopTimeoutSeconds,
     ...whereabouts(),
@@ -253,4 +253,13 @@ function readLabels(value: JsonValue | undefined): Map<string, string> {
   if (value === undefined || !isJsonObject(value)) return labels;
   for (const [key, text] of Object.entries(value)) if (typeof text === "string") labels.set(key, text);
   return labels;
+}
+
+/** The networks that a container is made for, with commas between; or its mode. */
+export function networkNames({ network, endpoints }: Pick<RunRequest, "network" | "endpoints">): string {
+  const modes = endpoints.length === 0 ? [network] : endpoints.map((endpoint) => endpoint.network);
+  return modes.map((mode) => {
+    if (mode.kind === "container") return `container:${mode.id}`;
+    return mode.kind === "bridge" ? mode.network : mode.kind;
+  }).join(",");
 }
