@@ -56,9 +56,8 @@ export interface Joined {
 }
 
 /** Why networks have no way outwards. */
-export const NO_TAPS = "/dev/net/tun cannot be opened, so that networks of containers have no way outwards";
-const NO_TAPS_HINT =
-  "ask the administrator for 'chmod 666 /dev/net/tun', as distributions have it (module tun); --network host needs none";
+export const NO_TAPS = "networks of containers have no way outwards in this version yet, and nobody answers for names";
+const NO_TAPS_HINT = "--network host shares this machine's network";
 
 /** Indices of bridges; those that the kernel chooses begin at 1. */
 const FIRST_BRIDGE_INDEX = 1_000_000;
