@@ -107,17 +107,17 @@ function addressesOf(
   { ipv4, ipv6 }: PortOwner,
   hostAddress: string | undefined,
 ): { hostAddress: string; containerAddress: string }[] {
-  const any = ipv4 ?? ipv6;
-  if (any === undefined) {
+  const one = ipv4 ?? ipv6;
+  if (one === undefined) {
     throw new DugoutError("PORT_UNREACHABLE", "Cannot publish a port: the container has no address");
   }
   if (hostAddress !== undefined) {
     const same = hostAddress.includes(":") ? ipv6 : ipv4;
-    return [{ hostAddress, containerAddress: same ?? any }];
+    return [{ hostAddress, containerAddress: same ?? one }];
   }
   return [
-    { hostAddress: "0.0.0.0", containerAddress: ipv4 ?? any },
-    ...(hostHasIpv6() ? [{ hostAddress: "::", containerAddress: ipv6 ?? any }] : []),
+    { hostAddress: "0.0.0.0", containerAddress: ipv4 ?? one },
+    ...(hostHasIpv6() ? [{ hostAddress: "::", containerAddress: ipv6 ?? one }] : []),
   ];
 }
 
