@@ -155,8 +155,8 @@ function challenge(tcp: Tcp, connection: Connection, nowMs: number): void {
 }
 
 function onReset(tcp: Tcp, connection: Connection): void {
-  if (connection.state === TIME_WAIT && connection.fd === -1) free(tcp, connection);
-  else abort(tcp, connection, false);
+  // RFC 1337: it ends no TIME_WAIT, where the host may still be reading what inside has sent
+  if (connection.state !== TIME_WAIT) abort(tcp, connection, false);
 }
 
 /** SYN_SENT: a published port's connection inside (RFC 9293 §3.10.7.3). */

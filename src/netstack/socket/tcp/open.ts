@@ -18,7 +18,7 @@ import { timeoutOf } from "./output.ts";
 import { type Listener, type Tcp, touch } from "./tcp_state.ts";
 import { sendSegment, sendSyn } from "./transmit.ts";
 import { sendUnreachable } from "./unreachable.ts";
-import { HOST_FAILED, HOST_READABLE, HOST_WRITABLE } from "../../host_events.ts";
+import { HOST_CLOSED, HOST_FAILED, HOST_READABLE, HOST_WRITABLE } from "../../host_events.ts";
 
 const EINTR = 4;
 const EAGAIN = 11;
@@ -265,5 +265,6 @@ export function onOpeningEvents(tcp: Tcp, connection: Connection, events: number
     abort(tcp, connection, true);
     return;
   }
-  if ((events & HOST_READABLE) !== 0) connection.isHostReadable = true;
+  if ((events & HOST_CLOSED) !== 0) connection.isHostClosing = true;
+  if ((events & (HOST_READABLE | HOST_CLOSED)) !== 0) connection.isHostReadable = true;
 }

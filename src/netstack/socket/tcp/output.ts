@@ -12,7 +12,7 @@ import { nextRange, skipRanges } from "./ranges.ts";
 import { MAX_TIMEOUT_MS } from "./round_trip.ts";
 import { distance, isBefore, later } from "./sequence.ts";
 import { type Tcp, touch } from "./tcp_state.ts";
-import { maxPayload, sendSegment } from "./transmit.ts";
+import { maxPayload, segmentSize, sendSegment } from "./transmit.ts";
 
 /** The timeout after so many in a row (RFC 6298 §5.5). */
 export function timeoutOf({ roundTrip, backoff }: Connection): number {
@@ -38,7 +38,7 @@ export function output(tcp: Tcp, connection: Connection, nowMs: number): void {
     const window = connection.sendWindow - flight;
     const length = Math.min(unsent, room, window, maxPayload(connection));
     // silly windows: not less than a segment, but for the last bytes or half of the largest window ever seen
-    const isWorth = length === unsent || length >= connection.mss || length >= connection.maxSendWindow >> 1;
+    const isWorth = length === unsent || length >= segmentSize(connection) || length >= connection.maxSendWindow >> 1;
     if (length <= 0 || !isWorth) {
       if (flight === 0 && connection.retransmitAtMs === Infinity) waitForWindow(tcp, connection, nowMs);
       return;

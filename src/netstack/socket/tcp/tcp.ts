@@ -121,7 +121,10 @@ function nextTimerMs(tcp: Tcp): number {
 }
 
 function onTimer(tcp: Tcp, nowMs: number): void {
-  for (let slot = takeDue(tcp.deadlines, nowMs); slot !== -1; slot = takeDue(tcp.deadlines, nowMs)) {
+  // each at most once: one that is due again at once waits for the next turn
+  for (let left = tcp.deadlines.count; left > 0; left--) {
+    const slot = takeDue(tcp.deadlines, nowMs);
+    if (slot === -1) break;
     const connection = tcp.connections[slot]!;
     if (connection.state !== FREE) onDeadline(tcp, connection, nowMs);
   }

@@ -51,9 +51,9 @@ export function finishLook(tcp: Tcp, connection: Connection, nowMs: number): voi
 
 /** @returns False when the connection ended by it. */
 function askIfAlive(tcp: Tcp, connection: Connection, nowMs: number): boolean {
-  const quietMs = nowMs - connection.lastHeardMs;
-  if (quietMs < IDLE_MS) {
-    connection.idleAtMs = connection.lastHeardMs + IDLE_MS;
+  const askAtMs = connection.lastHeardMs + IDLE_MS;
+  if (nowMs < askAtMs) {
+    connection.idleAtMs = askAtMs;
     return true;
   }
   if (connection.probes >= MAX_PROBES) {

@@ -47,10 +47,21 @@ export function hasWindowToTell(tcp: Tcp, connection: Connection): boolean {
   return isWorthTelling(tcp, connection, possibleEdge(tcp, connection));
 }
 
+/** What selective acknowledgements take of a segment, when some must be told: MSS counts no options (RFC 6691). */
+function rangeBytes({ canSack, ahead }: Connection): number {
+  return canSack && ahead !== undefined && ahead.count > 0 ? 36 : 0;
+}
+
+/** The payload of one segment as it would go now. */
+export function segmentSize(connection: Connection): number {
+  return connection.mss - rangeBytes(connection);
+}
+
 /** The most payload of one frame: whole segments, as many as a datagram holds. */
 export function maxPayload(connection: Connection): number {
-  const room = MAX_DATAGRAM - (connection.isIpv4 ? IPV4.SIZE : IPV6.SIZE) - TCP.SIZE - 40;
-  return connection.mss > room ? room : room - (room % connection.mss);
+  const size = segmentSize(connection);
+  const room = MAX_DATAGRAM - (connection.isIpv4 ? IPV4.SIZE : IPV6.SIZE) - TCP.SIZE - rangeBytes(connection);
+  return size > room ? room : room - (room % size);
 }
 
 /** Sends an acknowledgement without data. */
@@ -131,14 +142,15 @@ export function sendSegment(
   writeMacs(memory, connection, ethernet, link.macAddress);
   const sum = sumPseudoHeader(outside, inside, PROTOCOL_TCP, payload - segment + length);
   finishTcp(view, segment, payload, sum, true);
-  const isCut = length > connection.mss;
+  const size = connection.mss - optionBytes;
+  const isCut = length > size;
   const gso = connection.isIpv4 ? VNET_GSO_TCPV4 : VNET_GSO_TCPV6;
   writeOffloadVnet(
     view,
     headers,
     isCut ? gso : VNET_GSO_NONE,
     payload - ethernet,
-    isCut ? connection.mss : 0,
+    isCut ? size : 0,
     segment - ethernet,
     TCP.checksum,
   );
