@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { parseIpAddress } from "../../ip_address.ts";
 import { type Behaviour, type HostProgram, PLAIN } from "../../testing/host_simulation.ts";
-import { makeSeededRandom } from "../../testing/seeded_random.ts";
+import { makeRandom } from "../../wire/testing.ts";
 import { makeSimulatedStack, type SimulatedStack } from "../../testing/simulated_stack.ts";
 import { at, makeVirtualClock, runClock } from "../../testing/virtual_clock.ts";
 import { makeWireEnd, NO_TROUBLE, type Trouble, type WireCounts, type WireEnd } from "../../testing/wire_simulation.ts";
