@@ -40,7 +40,7 @@ const SEED_LIMIT = 1 << 20;
 
 function run(plan: Plan): World {
   const clock = makeVirtualClock();
-  const random = makeSeededRandom(plan.seed);
+  const random = makeRandom(plan.seed);
   const counts: WireCounts = { frames: 0, lost: 0, doubled: 0, late: 0, corrupted: 0 };
   const ends: WireEnd[] = [];
   const servers: HostProgram[] = [];
@@ -160,7 +160,7 @@ test("whatever the wire loses, doubles, disorders and corrupts, all bytes come, 
   let lost = 0;
   let connections = 0;
   for (let seed = 1; seed <= WORLDS; seed++) {
-    const random = makeSeededRandom(seed);
+    const random = makeRandom(seed);
     const isBig = random() % 3 === 0;
     let world: World;
     try {
