@@ -6,7 +6,7 @@ import { makeRandom } from "../../wire/testing.ts";
 import { makeSimulatedStack, type SimulatedStack } from "../../testing/simulated_stack.ts";
 import { at, makeVirtualClock, runClock } from "../../testing/virtual_clock.ts";
 import { makeWireEnd, NO_TROUBLE, type Trouble, type WireCounts, type WireEnd } from "../../testing/wire_simulation.ts";
-import { FREE, TIME_WAIT } from "./connection.ts";
+import { FREE } from "./connection.ts";
 
 /**
  * Two stacks, back to back: clients of A's published port are opened "inside", which is B, which connects to a server of its host.
