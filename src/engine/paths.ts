@@ -121,3 +121,11 @@ function makeDirectory(path: string): Stats {
 export function isNoexec(path: string): boolean {
   return (statFileSystem(path).flags & ST_NOEXEC) !== 0;
 }
+
+/** Where the user's configuration is looked for. A home that the environment does not name is asked of the machine's accounts. */
+export function userPlaces({ identity }: { readonly identity: { readonly uid: number } }): {
+  env: NodeJS.ProcessEnv;
+  home: string;
+} {
+  return { env: process.env, home: process.env["HOME"] ?? findAccount(identity.uid)?.home ?? "/" };
+}

@@ -15,7 +15,7 @@ import type { ContentStore } from "#storage/content.ts";
 import { type Compression, decompress } from "#storage/decompress.ts";
 import { putBlob, StagedBlob } from "#storage/ingest.ts";
 import { LayerError } from "#storage/layer_error.ts";
-import { DEFAULT_LAYER_LIMITS, type LayerLimits } from "#storage/layer_limits.ts";
+import { DEFAULT_LAYER_LIMITS, type LayerLimits, limitError } from "#storage/layer_limits.ts";
 import { type Lease, openLease } from "#storage/lease.ts";
 import { TarError } from "#tar/error.ts";
 import { TarReader } from "#tar/reader.ts";
@@ -32,6 +32,8 @@ export type ImportOptions = {
   changes?: readonly string[];
   /** `-m`: for the history. */
   message?: string | undefined;
+  /** Where it comes from, for the history; "-" when absent. */
+  origin?: string | undefined;
   /** What the image says that it is for. */
   platform: Platform;
   limits?: LayerLimits;
@@ -78,7 +80,7 @@ export async function importImage(
         created,
         config,
         diffIds: [layer.diffId],
-        history: [{ created, comment: options.message ?? "Imported from -" }],
+        history: [{ created, comment: options.message ?? `Imported from ${options.origin ?? "-"}` }],
       }),
       "the config",
     );
@@ -115,13 +117,10 @@ async function storeLayer(
   const reader = new TarReader({
     entry: (entry) => {
       if (++entries > limits.maxEntries) {
-        throw new DugoutError(
-          "LAYER_LIMIT",
-          `Cannot import the archive: it has more than ${limits.maxEntries} entries`,
-        );
+        throw limitError("maxEntries", `it has more than ${limits.maxEntries} entries`);
       }
       if (entry.sizeBytes > limits.maxFileBytes) {
-        throw new DugoutError("LAYER_LIMIT", `Cannot import the archive: a file in it has ${entry.sizeBytes} bytes`);
+        throw limitError("maxFileBytes", `a file in it has ${entry.sizeBytes} bytes, more than ${limits.maxFileBytes}`);
       }
     },
     data: () => {},
@@ -148,6 +147,7 @@ async function storeLayer(
   } catch (error) {
     if (!(error instanceof TarError || error instanceof LayerError)) throw error;
     const code = error.code === "LAYER_LIMIT" ? "LAYER_LIMIT" : "IMPORT_INVALID";
-    throw new DugoutError(code, `Cannot import the archive: ${error.message}`, { cause: error });
+    const hint = error instanceof LayerError ? error.hint : undefined;
+    throw new DugoutError(code, `Cannot import the archive: ${error.message}`, { cause: error, hint });
   }
 }

@@ -10,7 +10,7 @@
 import type { Buffer } from "node:buffer";
 import type { Transform } from "node:stream";
 import { LayerError } from "./layer_error.ts";
-import { type LayerLimits, RATIO_FREE_BYTES, ZSTD_MAX_WINDOW_LOG } from "./layer_limits.ts";
+import { type LayerLimits, limitError, RATIO_FREE_BYTES, ZSTD_MAX_WINDOW_LOG } from "./layer_limits.ts";
 import { ZstdFrames } from "./zstd_frames.ts";
 
 export type Compression = "none" | "gzip" | "zstd";
@@ -94,11 +94,11 @@ export function detectCompression(first: Uint8Array): Compression {
 
 function checkLimits({ totalBytes, compressedBytes }: Decompressed, limits: LayerLimits): void {
   if (totalBytes > limits.maxTotalBytes) {
-    throw new LayerError("LAYER_LIMIT", `it has more than ${limits.maxTotalBytes} bytes when uncompressed`);
+    throw limitError("maxTotalBytes", `it has more than ${limits.maxTotalBytes} bytes when uncompressed`);
   }
   if (totalBytes > RATIO_FREE_BYTES && totalBytes > compressedBytes * limits.maxRatio) {
-    throw new LayerError(
-      "LAYER_LIMIT",
+    throw limitError(
+      "maxRatio",
       `${compressedBytes} compressed bytes have become ${totalBytes}, more than ${limits.maxRatio} for one: it looks like a bomb`,
     );
   }

@@ -32,7 +32,7 @@ import { applyWhiteouts } from "./apply_whiteouts.ts";
 import { DirectoryCache } from "./directory_cache.ts";
 import { LayerDirectories } from "./layer_directories.ts";
 import { LayerError } from "./layer_error.ts";
-import type { LayerLimits } from "./layer_limits.ts";
+import { type LayerLimits, limitError } from "./layer_limits.ts";
 import { LayerMetadata, type MetadataTarget } from "./layer_metadata.ts";
 import { LayerNotes } from "./layer_notes.ts";
 import type { PathRecord } from "./record.ts";
@@ -163,17 +163,17 @@ export class LayerTree implements TarSink {
   #checkLimits(entry: TarEntry): void {
     const { limits } = this.#options;
     if (++this.#entries > limits.maxEntries) {
-      throw new LayerError("LAYER_LIMIT", `it has more than ${limits.maxEntries} entries`);
+      throw limitError("maxEntries", `it has more than ${limits.maxEntries} entries`);
     }
     if (entry.sizeBytes > limits.maxFileBytes) {
-      throw new LayerError(
-        "LAYER_LIMIT",
+      throw limitError(
+        "maxFileBytes",
         `entry ${quote(entry.path)} has ${entry.sizeBytes} bytes, more than ${limits.maxFileBytes}`,
       );
     }
     this.#sizeBytes += entry.sizeBytes;
     if (this.#sizeBytes > limits.maxTotalBytes) {
-      throw new LayerError("LAYER_LIMIT", `its files have more than ${limits.maxTotalBytes} bytes together`);
+      throw limitError("maxTotalBytes", `its files have more than ${limits.maxTotalBytes} bytes together`);
     }
   }
 

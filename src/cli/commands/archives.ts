@@ -1,7 +1,12 @@
 import { statSync } from "node:fs";
+import type { Engine } from "#engine/engine.ts";
+import { userPlaces } from "#engine/paths.ts";
+import { openRegistries } from "#engine/store/pull.ts";
 import { noteImage } from "#engine/events/image_events.ts";
 import { findImage } from "#image/find.ts";
-import { importImage } from "#image/import.ts";
+import { importImage, type ImportOptions } from "#image/import.ts";
+import { loadLayerLimits } from "#image/layer_limits_conf.ts";
+import { downloadArchive } from "#image/registry/download_archive.ts";
 import { loadArchive, loadDirectory, type LoadedImage } from "#image/load.ts";
 import { parseSaveFormat, saveImages } from "#image/save.ts";
 import type { Fd } from "#linux/call.ts";
@@ -14,7 +19,7 @@ import { readPieces, writePieces } from "../files.ts";
 import type { Invocation } from "../invocation.ts";
 import { listOption, textOption } from "../options.ts";
 import { printOut, writeAll } from "../output.ts";
-import { notYetError, usageError } from "../usage_error.ts";
+import { usageError } from "../usage_error.ts";
 
 /** `dugout save` */
 export async function runSave({ options, args, global }: Invocation): Promise<number> {
@@ -66,19 +71,29 @@ function describeLoaded({ references, image }: LoadedImage): string[] {
 /** `dugout import` */
 export async function runImport({ options, args, global }: Invocation): Promise<number> {
   const [source = "", name] = args;
-  if (/^https?:\/\//.test(source)) {
-    throw notYetError("importing from a URL");
-  }
-  const { engine, store } = openImageContext(global);
   const platform = textOption(options, "platform");
-  const image = await importImage(store, readPieces(source === "-" ? undefined : source), {
+  const { engine, store } = openImageContext(global);
+  const limits = await loadLayerLimits(userPlaces(engine));
+  const rules: ImportOptions = {
     nowMs: Date.now(),
     reference: name === undefined ? undefined : parseReference(name),
     changes: listOption(options, "change"),
     message: textOption(options, "message"),
     platform: platform === undefined ? hostPlatform() : parsePlatform(platform),
-  });
+    limits,
+  };
+  const image = /^https?:\/\//i.test(source)
+    ? await importFrom(engine, source, rules, limits.maxTotalBytes)
+    : await importImage(store, readPieces(source === "-" ? undefined : source), rules);
   noteImage(engine, "import", image);
   printOut(image.id + "\n");
   return 0;
+}
+
+/** From a web server. */
+async function importFrom(engine: Engine, address: string, rules: ImportOptions, maxBytes: number) {
+  using access = await openRegistries(engine);
+  printOut(`Downloading from ${escapeText(address)}\n`);
+  const pieces = downloadArchive(access.client, address, { maxBytes, isInsecure: access.isInsecure });
+  return await importImage(engine.store, pieces, { ...rules, origin: address });
 }

@@ -198,7 +198,10 @@ export const IMAGE_COMMANDS: readonly CommandDeclaration[] = [
       { flags: "-m, --message", value: "string", summary: "comment in its history" },
       { flags: "--platform", value: "string", summary: "platform that it says it is for" },
     ],
-    examples: [["import rootfs.tar.gz my/base:1", "from a file"]],
+    examples: [
+      ["import rootfs.tar.gz my/base:1", "from a file"],
+      ["import https://example.com/rootfs.tar.zst my/base:1", "from a web server"],
+    ],
     failureExitCode: 1,
   },
   {

@@ -9,10 +9,12 @@ import { DugoutError } from "#oci/error.ts";
 import type { ImageContent } from "#image/closure.ts";
 import type { Unpacker } from "#image/pull.ts";
 import { blobPath } from "#storage/content.ts";
+import type { LayerLimits } from "#storage/layer_limits.ts";
 import { hasLayer, layerPaths, type LayersPath, openLayers } from "#storage/layers.ts";
 import { needsSettling } from "#storage/settle.ts";
 import type { RootfsPlan } from "#runtime/setup.ts";
 import type { Engine } from "../engine.ts";
+import { userPlaces } from "../paths.ts";
 import type { RootSource } from "./prepare.ts";
 import { runInWorker } from "../worker.ts";
 import { WorkerPool } from "../worker_pool.ts";
@@ -41,15 +43,23 @@ const AT_ONCE = 2;
 export function openUnpacker({ engine, map, path }: LayerStore, layers: number): Unpacker {
   const pool = new WorkerPool(map);
   pool.warmUp(Math.min(layers, AT_ONCE));
+  let limits: Promise<LayerLimits> | undefined;
   return {
     async unpack({ diffId, blobPath }, onProgress, signal) {
       const ownership = isSingle(map) ? "single" : "mapped";
-      const plan = { kind: "unpack", layers: path, diffId, blob: blobPath, ownership } as const;
+      limits ??= readLimits(engine);
+      const plan = { kind: "unpack", layers: path, diffId, blob: blobPath, ownership, limits: await limits } as const;
       const { warnings } = await pool.run(plan, { onProgress, signal });
       warnings.forEach(engine.warn);
     },
     [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
   };
+}
+
+/** The user's limits on layers, read when the first one comes: most starts unpack none. */
+async function readLimits(engine: Engine): Promise<LayerLimits> {
+  const { loadLayerLimits } = await import("#image/layer_limits_conf.ts");
+  return await loadLayerLimits(userPlaces(engine));
 }
 
 /**

@@ -4,12 +4,12 @@
  * @module
  */
 import { favourThroughput } from "#ffi/mod.ts";
-import { findAccount } from "#linux/account.ts";
 import type { Platform } from "#oci/platform.ts";
 import { type PullEvent, pullImage, type PullResult } from "#image/pull.ts";
 import { openRegistryAccess, type RegistryAccess } from "#image/registry/access.ts";
 import { chooseIdMap } from "#runtime/identity.ts";
 import type { Engine } from "../engine.ts";
+import { userPlaces } from "../paths.ts";
 import { notePull } from "../events/image_events.ts";
 import { isUnpacked, openLayerStore, openUnpacker } from "../prepare/layers.ts";
 
@@ -26,9 +26,8 @@ export function openRegistries(
   engine: Engine,
   options: { tlsVerify?: boolean | undefined } = {},
 ): Promise<RegistryAccess> {
-  const home = process.env["HOME"] ?? findAccount(engine.identity.uid)?.home ?? "/";
   return openRegistryAccess(
-    { env: process.env, home, configDir: engine.config },
+    { ...userPlaces(engine), configDir: engine.config },
     { tlsVerify: options.tlsVerify, notice: engine.warn },
   );
 }

@@ -58,15 +58,15 @@ export class RegistryClient {
   readonly notice: (line: string) => void;
   readonly attempts: number;
   readonly authorizer: Authorizer;
+  readonly userAgent: string;
   readonly #transport: Transport;
-  readonly #userAgent: string;
   readonly #bases = new Map<string, Promise<URL>>();
 
   constructor(options: RegistryClientOptions) {
     this.clock = options.clock ?? REAL_CLOCK;
     this.notice = options.notice ?? (() => {});
     this.attempts = options.attempts ?? RETRY.attempts;
-    this.#userAgent = options.userAgent ?? "dugout";
+    this.userAgent = options.userAgent ?? "dugout";
     this.#transport = new Transport({
       env: options.env,
       tlsFiles: options.tlsFiles ?? (() => ({})),
@@ -135,7 +135,7 @@ export class RegistryClient {
     const isOwn = isSameOrigin(url, base);
     let authorization = isOwn ? await this.authorizer.authorize(endpoint, base, scope, signal) : undefined;
     for (let round = 0;; round++) {
-      const headers: [string, string][] = [["User-Agent", this.#userAgent]];
+      const headers: [string, string][] = [["User-Agent", this.userAgent]];
       for (const [name, value] of request.headers ?? []) headers.push([name, value]);
       if (authorization !== undefined) headers.push(["Authorization", authorization]);
       const { method, body } = request;
@@ -170,7 +170,12 @@ export class RegistryClient {
         },
       );
     }
-    return await sendFollowing((single) => this.#transport.send(single), request, policy);
+    return await this.sendUnder(policy, request);
+  }
+
+  /** Sends one request and follows its redirects, as far as a policy allows them. */
+  sendUnder(policy: TlsPolicy, request: HttpRequest): Promise<HttpResponse> {
+    return sendFollowing((single) => this.#transport.send(single), request, policy);
   }
 
   /**
@@ -200,7 +205,7 @@ export class RegistryClient {
         const response = await this.#transport.send({
           method: "GET",
           url,
-          headers: [["User-Agent", this.#userAgent]],
+          headers: [["User-Agent", this.userAgent]],
           verifyTls: !endpoint.isInsecure,
           signal,
         });

@@ -1,11 +1,7 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import * as v from "valibot";
-import { DugoutError } from "#oci/error.ts";
 import { mapSchema, optional, parseSchema, stringsSchema } from "#oci/schema.ts";
-import { escapeText, quote } from "#oci/text.ts";
-import { hasCode } from "./error.ts";
-import type { Environment } from "./proxy.ts";
+import { quote } from "#oci/text.ts";
+import { parseUserToml, readUserFile, type UserPlaces } from "../user_toml.ts";
 
 /**
  * What only dugout asks the user about registries, `$XDG_CONFIG_HOME/dugout/registry.toml`:
@@ -19,7 +15,6 @@ export interface OwnConf {
   trustedRealms: Map<string, string[]>;
 }
 
-const FILE_BYTES_MAX = 1024 * 1024;
 const schema = v.object({
   "foreign-layer-hosts": optional(stringsSchema(1000)),
   "trusted-realms": optional(mapSchema(stringsSchema(100), 1000)),
@@ -27,15 +22,7 @@ const schema = v.object({
 
 /** @throws {DugoutError} REGISTRY_CONF_INVALID. */
 export async function parseOwnConf(text: string, file: string): Promise<OwnConf> {
-  const { parse } = await import("smol-toml");
-  let table: unknown;
-  try {
-    if (text.length > FILE_BYTES_MAX) throw new Error(`it has more than ${FILE_BYTES_MAX} bytes`);
-    table = parse(text, { maxDepth: 100 });
-  } catch (error) {
-    const why = error instanceof Error ? error.message.split("\n")[0] ?? "" : "not TOML";
-    throw new DugoutError("REGISTRY_CONF_INVALID", `Cannot use ${quote(file)}: ${escapeText(why, 300)}`);
-  }
+  const table = await parseUserToml(text, file, "REGISTRY_CONF_INVALID");
   const parsed = parseSchema(schema, table, quote(file), "REGISTRY_CONF_INVALID");
   return {
     foreignLayerHosts: parsed["foreign-layer-hosts"] ?? [],
@@ -44,14 +31,8 @@ export async function parseOwnConf(text: string, file: string): Promise<OwnConf>
 }
 
 /** Reads the file; empty when there is none. */
-export async function loadOwnConf(places: { env: Environment; home: string }): Promise<OwnConf> {
-  const file = join(places.env["XDG_CONFIG_HOME"] || join(places.home, ".config"), "dugout", "registry.toml");
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    if (hasCode(error, "ENOENT", "ENOTDIR")) return { foreignLayerHosts: [], trustedRealms: new Map() };
-    throw error;
-  }
-  return await parseOwnConf(text, file);
+export async function loadOwnConf(places: UserPlaces): Promise<OwnConf> {
+  const found = readUserFile(places, "registry.toml");
+  if (found === undefined) return { foreignLayerHosts: [], trustedRealms: new Map() };
+  return await parseOwnConf(found.text, found.file);
 }
