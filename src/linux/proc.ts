@@ -11,10 +11,10 @@ import { AT_FDCWD, close, O_CLOEXEC, O_RDONLY } from "./file.ts";
 
 const MOST_BYTES = 4096;
 
-/** A small file of /proc; undefined where it cannot be read. */
-export function readProcFile(path: string): string | undefined {
+/** A small file of /proc, by its whole name or beneath a directory of it; undefined where it cannot be read. */
+export function readProcFile(path: string, dir: Fd = AT_FDCWD): string | undefined {
   const name = cString(path);
-  const fd = tryCall("openat", AT_FDCWD, addressOf(name), O_RDONLY | O_CLOEXEC, 0);
+  const fd = tryCall("openat", dir, addressOf(name), O_RDONLY | O_CLOEXEC, 0);
   if (fd < 0) return undefined;
   const bytes = allocate(MOST_BYTES);
   const count = tryCall("read", fd, addressOf(bytes), bytes.length);
@@ -36,7 +36,12 @@ export function readBootId(): string {
  */
 export function readStartTime(pid: number): string | undefined {
   const text = readProcFile(`/proc/${pid}/stat`);
+  return text === undefined ? undefined : startTimeOf(text);
+}
+
+/** The same from the text of that file. */
+export function startTimeOf(text: string): string | undefined {
   // the name, in parentheses, may hold anything
-  const fields = text?.slice(text.lastIndexOf(")") + 2).split(" ") ?? [];
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
 }

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { expectResult, tryCall } from "./call.ts";
+import { scratch } from "./scratch.ts";
 
 /** In the order of their numbers, 0 to 15 (asm-generic/resource.h). */
 const NAMES = [
@@ -43,6 +45,13 @@ export function parseRlimitName(text: string): RlimitName | undefined {
 /** The number that prlimit64(2) takes: nofile is 7. */
 export function rlimitNumber(name: RlimitName): number {
   return NAMES.indexOf(name);
+}
+
+/** The soft limit of this process (prlimit64(2)), by number. */
+export function readSoftLimit(number: number): bigint {
+  const { struct } = scratch();
+  expectResult(tryCall("prlimit64", 0, number, 0, struct.address), "prlimit64", `limit ${number}`);
+  return struct.view.getBigUint64(0, true);
 }
 
 /** The name that the OCI runtime-spec takes: nofile is `RLIMIT_NOFILE`. */

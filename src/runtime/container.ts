@@ -26,6 +26,7 @@ import { type ContainerSetup, requireProcess, type RootfsPlan } from "./setup.ts
 import { consoleControl } from "./terminal_steps.ts";
 import type { HeldNamespace } from "./map_ids_steps.ts";
 import { ERROR_FD } from "./map_ids.ts";
+import { awaitMapSteps, forkNestedSteps, NEST_BUFFERS } from "./nest_steps.ts";
 import { USER_NAMESPACE_BUFFERS } from "./user_namespace.ts";
 import { processSteps } from "./enter_steps.ts";
 import {
@@ -34,6 +35,7 @@ import {
   enterUserNamespaceSteps,
   fuseNamespaceSteps,
   innerNamespaceSteps,
+  namespaceOf,
   rootIds,
   unmountFuse,
 } from "./namespace_steps.ts";
@@ -72,23 +74,23 @@ export function planContainer(setup: ContainerSetup, extras?: TapeExtras): Tape 
     ...fuseNamespaceSteps(setup),
     ...(setup.keepsOutput
       ? [
-        ...forkBetweenSteps("between"),
+        ...(setup.parent === undefined ? forkBetweenSteps("between") : forkHereSteps(setup)),
         ...leave,
         // the player is executed once more, and then what removes the container
-        ...(setup.callerId === 0 ? [] : keepCapabilitiesSteps()),
+        ...(isRootOutside(setup) ? [] : keepCapabilitiesSteps()),
         ...handOverSteps(setup.stdio.kind === "terminal", relays),
         ...lostSteps(),
-        ...betweenSteps("between", childNamespaceSteps(setup), "container"),
+        ...(setup.parent === undefined ? betweenSteps("between", childNamespaceSteps(setup), "container") : []),
       ]
       : [
-        ...childNamespaceSteps(setup),
-        ...forkSteps("container"),
+        ...forkHereSteps(setup),
         ...leave,
         ...waitSteps(relays, cleanUpSteps(setup.rootfs), extras),
         ...lostSteps(),
       ]),
 
     place("container", "the container's first process"),
+    ...(setup.parent === undefined ? [] : awaitMapSteps()),
     ...deathSignalSteps(setup, "the monitor"),
     // no terminal of the caller's is the controlling one (A-026)
     step("setsid", [], "lead", "a new session"),
@@ -114,6 +116,18 @@ export function planContainer(setup: ContainerSetup, extras?: TapeExtras): Tape 
   return { steps, buffers: new Map([...buffersOf(setup), ...extras?.buffers ?? []]), errorFd: ERROR_FD };
 }
 
+/** Forks the container's first process from the monitor itself. */
+function forkHereSteps(setup: ContainerSetup): Step[] {
+  const { map, parent, spec } = setup;
+  if (parent === undefined) return [...childNamespaceSteps(setup), ...forkSteps("container")];
+  return forkNestedSteps({ map, parent: parent.map }, namespaceOf(spec, "pid") === "new", "container");
+}
+
+/** Whether the monitor is root of its user namespace, who keeps all rights over an exec. */
+function isRootOutside({ callerId, parent }: ContainerSetup): boolean {
+  return parent !== undefined || callerId === 0;
+}
+
 /** What goes when the container has ended, before that is told. */
 export function cleanUpSteps(rootfs: RootfsPlan): Step[] {
   return rootfs.kind === "fuse-overlayfs" ? [unmountFuse(rootfs.merged)] : [];
@@ -125,7 +139,8 @@ function buffersOf(setup: ContainerSetup): Map<string, TapeBuffer> {
   buffers.set("status", { sizeBytes: 8 });
   buffers.set("cwd", { sizeBytes: 4096 });
   buffers.set("exec errno", { sizeBytes: 8, bytes: execErrnoBytes() });
-  if (setup.keepsOutput) { for (const [name, buffer] of FORK_BETWEEN_BUFFERS) buffers.set(name, buffer); }
+  const more = setup.parent !== undefined ? NEST_BUFFERS : setup.keepsOutput ? FORK_BETWEEN_BUFFERS : [];
+  for (const [name, buffer] of more) buffers.set(name, buffer);
   if (setup.attachment !== undefined) {
     for (const [name, buffer] of attachBuffers(setup.attachment)) buffers.set(name, buffer);
   }

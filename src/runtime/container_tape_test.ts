@@ -49,6 +49,7 @@ const SPEC: RuntimeSpec = {
 };
 
 const RANGE: IdMap["uid"] = [{ inside: 0, outside: 1000, count: 1 }, { inside: 1, outside: 100000, count: 65536 }];
+const KEEP_ID: IdMap["uid"] = [{ inside: 0, outside: 100000, count: 1000 }, { inside: 1000, outside: 1000, count: 1 }];
 const SINGLE: IdMap["uid"] = [{ inside: 0, outside: 1000, count: 1 }];
 
 const SETUP: ContainerSetup = {
@@ -98,6 +99,16 @@ const SETUPS: Readonly<Record<string, ContainerSetup>> = {
   "plain": SETUP,
   "terminal and init": { ...SETUP, stdio: { kind: "terminal" }, keepsOutput: true, init: true },
   "one id": { ...SETUP, map: { uid: SINGLE, gid: SINGLE }, deathSignal: undefined },
+  "a child of the holder's namespace": {
+    ...SETUP,
+    parent: { map: { uid: RANGE, gid: RANGE }, file: "/proc/7/fd/8" },
+    map: { uid: KEEP_ID, gid: RANGE },
+  },
+  "a child of a namespace that is made": {
+    ...SETUP,
+    parent: { map: { uid: RANGE, gid: RANGE } },
+    keepsOutput: true,
+  },
   "streams by relays": {
     ...SETUP,
     stdio: { kind: "inherit", relays: [{ from: 0, to: 10, output: false }, { from: 11, to: 1, output: true }] },
@@ -171,7 +182,12 @@ test("A-030 a part of a volume is found beneath it by the kernel, and an image i
 });
 
 /** What people read with --explain: each reviewed when it changes (UPDATE_GOLDEN=1). */
-const GOLDEN = { "plain": "run.txt", "one id": "run-single-id.txt", "terminal and init": "run-terminal-init.txt" };
+const GOLDEN = {
+  "plain": "run.txt",
+  "a child of the holder's namespace": "run-in-holder.txt",
+  "one id": "run-single-id.txt",
+  "terminal and init": "run-terminal-init.txt",
+};
 
 for (const [name, file] of Object.entries(GOLDEN)) {
   test(`the tape of a container (${name}) is the one that was reviewed`, () => {

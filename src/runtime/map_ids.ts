@@ -29,6 +29,8 @@ export interface MapPipes {
   isReady(): boolean;
   /** To be called when the player runs: waits for it, maps its ids, lets it go on. */
   serve(pid: Pid): void;
+  /** Tells the tape to go on. */
+  letGo(): void;
   close(): void;
 }
 
@@ -49,6 +51,11 @@ export function makeMapPipes(map: IdMap): MapPipes {
     do result = tryCall("read", ready.read, addressOf(byte), 1); while (result === -4);
     return expectResult(result, "read", "ready pipe") > 0;
   };
+  const letGo = () => {
+    const byte = allocate(1);
+    // where nobody reads it, the tape has failed meanwhile, and its own failure says how
+    tryCall("write", go.write, addressOf(byte), 1);
+  };
   return {
     fds: [{ child: READY_FD, ours: ready.write }, { child: GO_FD, ours: go.read }],
     isReady,
@@ -56,10 +63,9 @@ export function makeMapPipes(map: IdMap): MapPipes {
       // if not: the tape failed before, and its own failure says how
       if (!isReady()) return;
       startMapping(pid, map).wait();
-      const byte = allocate(1);
-      // where nobody reads it, the tape has failed meanwhile, and its own failure says how
-      tryCall("write", go.write, addressOf(byte), 1);
+      letGo();
     },
+    letGo,
     close() {
       open.forEach(close);
       open = [];

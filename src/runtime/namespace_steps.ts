@@ -56,10 +56,15 @@ function joinSteps(type: NamespaceType, path: string): Step[] {
   ];
 }
 
-/** The file of the user namespace that is joined, if it is not made. */
+/** The file of the user namespace that the monitor joins, if it does not make one. */
 export function joinedUserNamespace(setup: ContainerSetup): string | undefined {
   const user = namespaceOf(setup.spec, "user");
-  return typeof user === "object" ? user.path : setup.userNamespace;
+  return typeof user === "object" ? user.path : setup.parent?.file;
+}
+
+/** The map of the user namespace that the monitor makes, or joins by another way than a file. */
+export function monitorMap({ map, parent }: ContainerSetup): IdMap {
+  return parent?.map ?? map;
 }
 
 /**
@@ -76,7 +81,7 @@ export function enterUserNamespaceSteps(
     return childUserNamespaceSteps(setup.attachment, { map: setup.map, joined }, meanwhile);
   }
   if (joined !== undefined) return [...meanwhile, ...joinSteps("user", joined)];
-  return held === undefined ? userNamespaceSteps(setup.map, meanwhile) : joinHeldSteps(held, meanwhile);
+  return held === undefined ? userNamespaceSteps(monitorMap(setup), meanwhile) : joinHeldSteps(held, meanwhile);
 }
 
 /**

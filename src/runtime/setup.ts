@@ -71,6 +71,13 @@ export const STATE_FD = 9;
 export const EXIT_RECORD = "exit";
 export const FIRST_RELAY_FD = 10;
 
+/** A user namespace whose ids are all that the caller has, theirs as root: see `holder/`. */
+export interface ParentPlan {
+  readonly map: IdMap;
+  /** Its file, where it is there already, else the tape makes it. */
+  readonly file?: string | undefined;
+}
+
 /** Everything that decides the tape. */
 export interface ContainerSetup {
   readonly spec: RuntimeSpec;
@@ -81,8 +88,8 @@ export interface ContainerSetup {
    * own is given to its root before the tape is played.
    */
   readonly callerId: number | undefined;
-  /** The file of a user namespace with that map which is there already: joined instead of a new one. */
-  readonly userNamespace?: string;
+  /** The user namespace in which the container's own is made; undefined where that is made in the caller's, or joined. */
+  readonly parent?: ParentPlan | undefined;
   /** The file of another container's mount namespace, whose /dev/shm the specification's bind of /dev/shm means. */
   readonly shmNamespace?: string;
   /** The networks that it is joined to: its user namespace is made below the user's shared one then. */

@@ -9,7 +9,7 @@ import { DugoutError } from "#oci/error.ts";
 import { encodeTape } from "#tape/encode.ts";
 import { failureError } from "#tape/play.ts";
 import type { Tape } from "#tape/step.ts";
-import { joinedUserNamespace } from "./namespace_steps.ts";
+import { joinedUserNamespace, monitorMap } from "./namespace_steps.ts";
 import { launchContainer, type Running, type StartFds } from "./launch_container.ts";
 import { EXEC } from "./process_steps.ts";
 import type { ContainerSetup } from "./setup.ts";
@@ -23,7 +23,7 @@ export function startContainer(setup: ContainerSetup, tape: Tape, fds: StartFds)
   return launchContainer({
     tape: { bytes: encodeTape(tape, HOST_ARCH), errorFd: tape.errorFd },
     // a tape that joins one, or makes its own below the shared one, needs nobody outside
-    map: joinedUserNamespace(setup) === undefined && setup.attachment === undefined ? setup.map : undefined,
+    map: joinedUserNamespace(setup) === undefined && setup.attachment === undefined ? monitorMap(setup) : undefined,
     describeFailure(failure) {
       const error = failureError(tape, failure);
       return tape.steps[failure.index]?.id === EXEC ? programError(error) : error;

@@ -10,18 +10,9 @@ import { close, O_CLOEXEC, O_WRONLY } from "#linux/file.ts";
 import { type IdMap, mapText } from "#linux/idmap.ts";
 import { CLONE_NEWUSER } from "#linux/namespaces.ts";
 import { encodeTape } from "#tape/encode.ts";
-import { failureError, type Playing, readFailure, startTape, waitFor } from "#tape/play.ts";
+import { failureError, type Playing, readFailure, waitFor } from "#tape/play.ts";
 import { operate, type Step, step, type Tape } from "#tape/step.ts";
-import {
-  ERROR_FD,
-  GO_FD,
-  makeMapPipes,
-  type MapPrograms,
-  mapsItself,
-  READY_FD,
-  startEncodedInUserNamespace,
-  startMapping,
-} from "./map_ids.ts";
+import { ERROR_FD, GO_FD, mapsItself, READY_FD, startEncodedInUserNamespace } from "./map_ids.ts";
 
 const EPERM_HINT =
   "this machine does not let plain users make user namespaces (sysctl kernel.unprivileged_userns_clone or kernel.apparmor_restrict_unprivileged_userns): `dugout check` says what to ask the administrator for; pull, save and inspect still work. Inside of a container it is that container's seccomp filter; inside of a chroot the kernel makes none";
@@ -101,58 +92,4 @@ export function playUserNamespace(map: IdMap): void {
   close(playing.errors);
   waitFor(playing.pid);
   if (failure !== undefined) throw failureError(tape, failure);
-}
-
-/** A user namespace that a process of ours holds until another one has joined it. */
-export interface HeldUserNamespace {
-  /** Starts newuidmap and newgidmap. */
-  mapIds(): void;
-  /** The file by which the namespace is joined. */
-  readonly path: string;
-  /** Waits until its ids are mapped. @throws {DugoutError} */
-  ready(): void;
-  /** Lets go of it. */
-  [Symbol.dispose](): void;
-}
-
-/**
- * Makes a user namespace before it is needed, so that newuidmap and newgidmap, two programs that take longer than all
- * else of a start, run while the container is planned.
- */
-export function holdUserNamespace(map: IdMap): HeldUserNamespace {
-  const tape: Tape = {
-    steps: [
-      ...userNamespaceSteps(map),
-      step("read", [GO_FD, { buffer: "go" }, 1], "hold the user namespace until", "it is joined", { retry: true }),
-    ],
-    buffers: new Map(USER_NAMESPACE_BUFFERS),
-    errorFd: ERROR_FD,
-  };
-  const pipes = makeMapPipes(map);
-  const playing = startTape(tape, { fds: pipes.fds, name: "dugout-namespace", newSession: true });
-  let programs: MapPrograms | undefined;
-  return {
-    path: `/proc/${playing.pid}/ns/user`,
-    mapIds() {
-      if (!pipes.isReady()) {
-        const failure = readFailure(playing.errors);
-        if (failure !== undefined) throw failureError(tape, failure);
-      }
-      programs = startMapping(playing.pid, map);
-    },
-    ready() {
-      programs?.wait();
-      programs = undefined;
-    },
-    [Symbol.dispose]() {
-      pipes.close();
-      close(playing.errors);
-      try {
-        programs?.wait();
-      } catch {
-        // nobody needs the namespace any more
-      }
-      waitFor(playing.pid);
-    },
-  };
 }

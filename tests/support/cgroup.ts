@@ -28,13 +28,31 @@ export function listGroupPids(group: TestGroup): number[] {
   return text.split("\n").filter((line) => line !== "").map(Number);
 }
 
+/** A process that stays by itself for some minutes, for whatever is started next. */
+const HOLDER = "dugout-holder";
+
+/** Ends those that may stay. */
+function endHolders(group: TestGroup): void {
+  for (const pid of listGroupPids(group)) {
+    try {
+      if (readFileSync(`/proc/${pid}/comm`, "utf8").trim() === HOLDER) process.kill(pid, "SIGKILL");
+    } catch {
+      // it has just ended
+    }
+  }
+}
+
 /**
- * Waits a little for the group to be empty, kills what is there then, and removes it.
+ * Waits a little for the group to be empty but for holders of namespaces, kills what is there then, and removes it.
  * @returns The command lines of what had to be killed.
  */
 export async function closeTestGroup(group: TestGroup, graceMs = 2_000): Promise<string[]> {
   const deadline = performance.now() + graceMs;
-  while (listGroupPids(group).length > 0 && performance.now() < deadline) await delay(20);
+  for (;;) {
+    endHolders(group);
+    if (listGroupPids(group).length === 0 || performance.now() >= deadline) break;
+    await delay(20);
+  }
   const left = listGroupPids(group).map(describeProcess);
   for (let tries = 0; tries < 100 && listGroupPids(group).length > 0; tries++) {
     for (const pid of listGroupPids(group)) {

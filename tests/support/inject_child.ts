@@ -94,6 +94,13 @@ function listFds(): string[] {
   });
 }
 
+/** Children besides the holder of namespaces, which may stay. */
+function listStragglers(): { pid: number; name: string }[] {
+  const children = readFileSync(`/proc/self/task/${process.pid}/children`, "utf8").trim().split(" ").filter(Boolean);
+  return children.map((pid) => ({ pid: Number(pid), name: readFileSync(`/proc/${pid}/comm`, "utf8").trim() }))
+    .filter(({ name }) => name !== "dugout-holder");
+}
+
 /** Waits for the children that were left to this process; what does not end is killed and told. */
 async function reapStragglers(): Promise<string[]> {
   const deadline = performance.now() + PATIENCE_MS;
@@ -101,14 +108,14 @@ async function reapStragglers(): Promise<string[]> {
     const result = tryCall("wait4", -1, 0, WNOHANG, 0);
     if (result < 0) return [];
     if (result > 0) continue;
+    if (listStragglers().length === 0) return [];
     if (performance.now() > deadline) break;
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
-  const left = readFileSync(`/proc/self/task/${process.pid}/children`, "utf8").trim().split(" ").filter(Boolean);
-  const told = left.map((pid) => `process ${pid} ${readFileSync(`/proc/${pid}/comm`, "utf8").trim()}`);
-  for (const pid of left) process.kill(Number(pid), "SIGKILL");
-  while (tryCall("wait4", -1, 0, 0, 0) > 0);
-  return told;
+  const left = listStragglers();
+  for (const { pid } of left) process.kill(pid, "SIGKILL");
+  for (const { pid } of left) tryCall("wait4", pid, 0, 0, 0);
+  return left.map(({ pid, name }) => `process ${pid} ${name}`);
 }
 
 async function start(engine: Engine, [, flags, command]: Kind, transformTape: (tape: Tape) => Tape): Promise<Outcome> {

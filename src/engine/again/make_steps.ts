@@ -19,8 +19,9 @@ export interface MadeFile {
 /** What is made. */
 export interface Making {
   readonly directory: ContainerDirectory;
-  /** The file that reserves the name. */
+  /** The link that reserves the name, and what it says. */
   readonly nameFile: string;
+  readonly nameText: string;
   /** Mode of the image's root directory. */
   readonly rootMode: number;
   /** Seen by the container, or by those who enter it. */
@@ -30,13 +31,13 @@ export interface Making {
 }
 
 /** Steps that take the name and make the directories and files, in the order in which other commands expect them. */
-export function makeSteps({ directory, nameFile, rootMode, files, record }: Making): Step[] {
+export function makeSteps({ directory, nameFile, nameText, rootMode, files, record }: Making): Step[] {
   const { id, path, state, upper, work, merged } = directory;
   const recordFile = `${path}/config.json`;
   return [
     // the caller's umask has no say in the modes (C-061)
     step("umask", [0], "clear", "umask"),
-    ...writeSteps({ path: nameFile, text: id, mode: 0o600 }, "name"),
+    step("symlinkat", [nameText, AT_FDCWD, nameFile], "take name", nameFile),
     step("mkdirat", [AT_FDCWD, path, 0o700], "make directory", path),
     step("mkdirat", [AT_FDCWD, state, 0o700], "make directory", state),
     step("symlinkat", [path, AT_FDCWD, `${state}/store`], "make link", `${state}/store`),

@@ -3,7 +3,8 @@
  * is damaged, or somebody else's, is as good as none.
  *
  *     <sha256 of all that follows, in hexadecimal> LF
- *     <length of the namespace's tape, 0 where there is none> LF <that tape> <RememberedPlan as JSON, on one line> LF <tape>
+ *     <length of the namespace's tape, 0 where there is none> SP <what its holder is called by> LF <that tape>
+ *     <RememberedPlan as JSON, on one line> LF <tape>
  *
  * @module
  */
@@ -39,17 +40,26 @@ export interface RememberedPlan {
   readonly notices: readonly string[];
 }
 
+/** A user namespace that the container's is made in. */
+export interface NamespacePlan {
+  /** What makes it. */
+  readonly tape: Uint8Array;
+  /** {@linkcode holderIds} of it. */
+  readonly ids: string;
+}
+
 /** A plan and its tapes. */
 export interface StoredPlan {
   readonly plan: RememberedPlan;
   readonly tape: Uint8Array;
-  /** What makes the user namespace; undefined where the tape does so itself. */
-  readonly namespace: Uint8Array | undefined;
+  /** Undefined where the tape makes the container's in the caller's. */
+  readonly namespace: NamespacePlan | undefined;
 }
 
 /** A plan as it comes from disk: what is needed first can be had first. */
 export interface FoundPlan {
-  readonly namespace: Uint8Array | undefined;
+  readonly runRoot: string;
+  readonly namespace: NamespacePlan | undefined;
   /** Reads the rest. Undefined where it is another plan's. */
   read(): Omit<StoredPlan, "namespace"> | undefined;
 }
@@ -73,9 +83,11 @@ export function findPlan(runRoot: string, key: string): FoundPlan | undefined {
   const body = bytes.subarray(HASH_DIGITS + 1);
   if (decoder.decode(bytes.subarray(0, HASH_DIGITS)) !== hashHex("sha256", body)) return undefined;
   const start = body.indexOf(LF) + 1;
-  const rest = start + Number(decoder.decode(body.subarray(0, start)));
+  const [length, ids = ""] = decoder.decode(body.subarray(0, start - 1)).split(" ");
+  const rest = start + Number(length);
   return {
-    namespace: rest === start ? undefined : body.subarray(start, rest),
+    runRoot,
+    namespace: rest === start ? undefined : { tape: body.subarray(start, rest), ids },
     read() {
       const end = body.indexOf(LF, rest);
       const plan = JSON.parse(decoder.decode(body.subarray(rest, end))) as RememberedPlan;
@@ -102,11 +114,14 @@ function readOwnFile(path: string): Uint8Array | undefined {
 }
 
 /** Writes a plan. The oldest ones give way; one that is too large is not kept. */
-export function writePlan(runRoot: string, { plan, tape, namespace = new Uint8Array(0) }: StoredPlan): void {
+export function writePlan(
+  runRoot: string,
+  { plan, tape, namespace = { tape: new Uint8Array(0), ids: "" } }: StoredPlan,
+): void {
   const fs = process.getBuiltinModule("node:fs");
   const body = Buffer.concat([
-    Buffer.from(`${namespace.length}\n`),
-    namespace,
+    Buffer.from(`${namespace.tape.length} ${namespace.ids}\n`),
+    namespace.tape,
     Buffer.from(`${JSON.stringify(plan)}\n`),
     tape,
   ]);

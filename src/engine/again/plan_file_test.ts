@@ -37,7 +37,7 @@ const PLAN: RememberedPlan = {
 const STORED: StoredPlan = {
   plan: PLAN,
   tape: new Uint8Array([0, 10, 255, 10, 0]),
-  namespace: new Uint8Array([10, 0, 10]),
+  namespace: { tape: new Uint8Array([10, 0, 10]), ids: "0123456789abcdef" },
 };
 
 function readPlan(root: string, key: string) {
@@ -64,7 +64,8 @@ test("a plan is read as it was written, for its user alone", () => {
     writePlan(root, STORED);
     const { plan, tape, namespace } = readPlan(root, hashOf(1))!;
     assert.deepEqual(plan, PLAN);
-    assert.deepEqual([...namespace!], [...STORED.namespace!]);
+    assert.deepEqual([...namespace!.tape], [...STORED.namespace!.tape]);
+    assert.equal(namespace!.ids, STORED.namespace!.ids);
     assert.deepEqual([...tape], [...STORED.tape]);
     assert.equal(statSync(join(root, "plans")).mode & 0o777, 0o700);
     assert.equal(statSync(join(root, "plans", hashOf(1))).mode & 0o777, 0o600);

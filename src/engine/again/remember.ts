@@ -9,11 +9,12 @@ import { HOST_ARCH } from "#linux/arch.ts";
 import type { RunOptions, RunRequest } from "#docker/run_request.ts";
 import { planContainer, type TapeExtras } from "#runtime/container.ts";
 import { findIdMapPrograms } from "#runtime/idmap_programs.ts";
-import { GO_FD, mapsItself, READY_FD } from "#runtime/map_ids.ts";
+import { holderIds } from "#runtime/holder/holder_record.ts";
+import { GO_FD, READY_FD } from "#runtime/map_ids.ts";
 import { LEFT } from "#runtime/monitor_steps.ts";
 import type { Relay } from "#runtime/setup.ts";
 import { encodeTape } from "#tape/encode.ts";
-import type { ContainerDirectory } from "../record/container_directory.ts";
+import { type ContainerDirectory, nameText } from "../record/container_directory.ts";
 import type { Engine } from "../engine.ts";
 import type { Prepared, RootSource } from "../prepare/prepare.ts";
 import { wantsNetworks } from "../network/wants_networks.ts";
@@ -70,18 +71,21 @@ export function describePlan(roots: Pick<Engine, "dataRoot" | "runRoot">, run: P
   const making: Making = {
     directory,
     nameFile: `${roots.dataRoot}/containers/names/${name}`,
+    nameText: nameText(directory.id, ownerPid),
     rootMode: run.rootMode,
     files: prepared.files.map(({ path, text }) => ({ path, text, mode: 0o644 })),
     record: JSON.stringify({ ...run.record, name, created, ownerPid, ownerStartTime }),
   };
-  const { map } = prepared.setup;
-  const programs = mapsItself(map) ? undefined : findIdMapPrograms();
+  const { map, parent } = prepared.setup;
+  const programs = parent === undefined ? undefined : findIdMapPrograms();
   const held = programs === undefined ? undefined : { mapped: READY_FD, namespace: GO_FD };
   const planned = planContainer(prepared.setup, extrasOf(run.ground, making, held));
   const tape = encodeTape(planned, HOST_ARCH);
   return {
     tape,
-    namespace: programs === undefined ? undefined : namespaceTape(map, programs),
+    namespace: parent === undefined || programs === undefined
+      ? undefined
+      : { tape: namespaceTape(parent.map, programs), ids: holderIds(parent.map) },
     plan: {
       key: run.key,
       dataRoot: roots.dataRoot,

@@ -11,7 +11,6 @@ import {
   O_DIRECTORY,
   O_NOFOLLOW,
   O_PATH,
-  O_RDONLY,
   OPEN_HOW,
   RESOLVE_BENEATH,
   RESOLVE_NO_MAGICLINKS,
@@ -73,12 +72,7 @@ export function removeSteps({ directory, nameFile, files }: Making, left: string
       mark("no etc", "nothing was made for mounts"),
       step("unlinkat", [AT_FDCWD, upper, AT_REMOVEDIR], "remove", upper, give),
       // it may have got another name meanwhile
-      step("openat", [AT_FDCWD, nameFile, O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0], "open", nameFile, {
-        id: "own name",
-        ...give,
-      }),
-      step("read", [{ result: "own name" }, { buffer: "name owner" }, 64], "read", nameFile, give),
-      step("close", [{ result: "own name" }], "close", nameFile),
+      step("readlinkat", [AT_FDCWD, nameFile, { buffer: "name owner" }, 64], "read", nameFile, give),
       operate("same", [{ buffer: "name owner" }, id, id.length], "is it ours", { jump: { when: "zero", to: left } }),
       unlink(nameFile),
       // from here on it is known to nobody

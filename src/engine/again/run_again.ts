@@ -25,7 +25,7 @@ import { holdSignals } from "../streams/foreground.ts";
 import { openStdio, type StdioFds } from "../streams/stdio.ts";
 import { fillHoles, type OwnValues } from "./holes.ts";
 import { type KeyInput, ownProgram, planKey, planPlaces } from "./key.ts";
-import { type NamespaceHolder, startNamespace } from "./namespace.ts";
+import { obtainNamespace, type RunNamespace } from "./namespace.ts";
 import { REMOVED_FLAG } from "./removed_flag.ts";
 import { findPlan, forgetPlan, type FoundPlan, type RememberedPlan, type StoredPlan } from "./plan_file.ts";
 
@@ -52,25 +52,25 @@ export async function runAgain(input: AgainInput): Promise<number | undefined> {
   const found = findKnown({ ...input.options, words: input.words });
   if (found === undefined) return undefined;
   // what takes longest first
-  const holder = found.namespace === undefined ? undefined : startNamespace(found.namespace);
+  const namespace = found.namespace === undefined ? undefined : obtainNamespace(found.runRoot, found.namespace);
   let isReleased = false;
   const release = () => {
-    if (!isReleased) holder?.release();
+    if (!isReleased) namespace?.release();
     isReleased = true;
   };
   try {
     const stored = found.read();
-    return stored === undefined ? undefined : await play(input, stored, holder, release);
+    return stored === undefined ? undefined : await play(input, stored, namespace, release);
   } finally {
     release();
   }
 }
 
-/** Starts a container by its plan, and follows it to its end. @param release Lets go of the namespace's holder. */
+/** Starts a container by its plan, and follows it to its end. @param release Lets go of the namespace. */
 async function play(
   input: AgainInput,
   stored: KnownPlan,
-  holder: NamespaceHolder | undefined,
+  namespace: RunNamespace | undefined,
   release: () => void,
 ): Promise<number | undefined> {
   const { plan } = stored;
@@ -97,7 +97,8 @@ async function play(
   let running: Running;
   try {
     fillHoles(stored.tape, plan.holes, own);
-    running = start(stored, stdio, holder);
+    running = start(stored, stdio, namespace);
+    namespace?.share();
     release();
   } catch (error) {
     signals?.release();
@@ -108,7 +109,7 @@ async function play(
     return undefined;
   }
   const subject = { id: own.id, name: own.name, image: plan.image, labels: new Map(plan.labels) };
-  return await follow(input, plan, { own, running, signals, startedMs, subject, holder });
+  return await follow(input, plan, { own, running, signals, startedMs, subject });
 }
 
 /** A container that runs. */
@@ -118,7 +119,6 @@ interface Started {
   readonly signals: ReturnType<typeof holdSignals> | undefined;
   readonly startedMs: number;
   readonly subject: EventSubject;
-  readonly holder: NamespaceHolder | undefined;
 }
 
 /** Follows it to its end, and sees to it that it is gone. Of one that is over in a moment nobody needs to know where it ran. */
@@ -176,12 +176,12 @@ function streamOf(streams: readonly boolean[], fd: number): Fd | undefined {
 }
 
 /** Starts the tape. @throws {StalePlanError} When a step of it failed, or there is no namespace for it. */
-function start({ plan, tape }: KnownPlan, stdio: StdioFds, holder: NamespaceHolder | undefined): Running {
+function start({ plan, tape }: KnownPlan, stdio: StdioFds, namespace: RunNamespace | undefined): Running {
   const others = [...stdio.relayFds];
-  if (holder !== undefined) {
-    const namespace = holder.open();
-    if (namespace === undefined) throw new StalePlanError("the user namespace cannot be made");
-    others.push({ child: READY_FD, ours: holder.mapped }, { child: GO_FD, ours: namespace });
+  if (namespace !== undefined) {
+    const ours = namespace.open();
+    if (ours === undefined) throw new StalePlanError("the user namespace cannot be made");
+    others.push({ child: READY_FD, ours: namespace.mapped }, { child: GO_FD, ours });
   }
   return launchContainer({
     tape: { bytes: tape, errorFd: plan.errorFd },

@@ -10,7 +10,7 @@ import { readTerminalSize } from "#linux/terminal.ts";
 import type { RunOptions, RunRequest } from "#docker/run_request.ts";
 import { exitCodeOf, lostMonitorError, type Running } from "#runtime/launch_container.ts";
 import { startContainer } from "#runtime/start.ts";
-import { holdUserNamespace } from "#runtime/user_namespace.ts";
+import { openParentNamespace } from "#runtime/holder/parent_namespace.ts";
 import type { Tape } from "#tape/step.ts";
 import { checkContainerName, type ContainerId } from "../record/container_id.ts";
 import { type ContainerDirectory, takeName, writeContainerFile } from "../record/container_directory.ts";
@@ -20,7 +20,7 @@ import type { Engine } from "../engine.ts";
 import { containerEvent, dieEvent, type EventSubject, foregroundEvents, noteEvents } from "../events/events.ts";
 import { followRun } from "../streams/follow_run.ts";
 import { type HeldSignals, holdSignals } from "../streams/foreground.ts";
-import { earlyMap, prepareContainer, type Prepared } from "../prepare/prepare.ts";
+import { parentMap, prepareContainer, type Prepared } from "../prepare/prepare.ts";
 import type { Ground } from "../again/ground.ts";
 import { isRememberable, rememberPlan } from "../again/remember.ts";
 import { discardContainer, forgetContainer } from "./remove.ts";
@@ -92,7 +92,7 @@ function prepare(
   plan: Plan,
   mounts: readonly OpenedMount[],
   { relays, hasTerminal }: StdioFds,
-  userNamespace?: string,
+  parentFile?: string,
   networking?: Networking,
 ): Prepared {
   return prepareContainer({
@@ -104,7 +104,7 @@ function prepare(
     keepsOutput: false,
     guardTerminal: hasTerminal,
     terminal: undefined,
-    userNamespace,
+    parentFile,
     networking,
   });
 }
@@ -193,8 +193,8 @@ async function startRun(input: RunInput): Promise<Started> {
   // before anything is read that it is about
   const footing = await findFooting(input);
   // ids are mapped by programs of the system while we plan
-  const early = earlyMap(engine, request);
-  using held = early === undefined ? undefined : holdUserNamespace(early);
+  const parent = parentMap(engine, request);
+  using held = parent === undefined ? undefined : openParentNamespace(engine.runRoot, parent);
   const plan = await planRun(input);
   held?.mapIds();
   const { directory, user } = plan;

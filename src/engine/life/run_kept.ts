@@ -5,7 +5,7 @@
  */
 import { type Fd } from "#linux/call.ts";
 import { readTerminalSize } from "#linux/terminal.ts";
-import { holdUserNamespace } from "#runtime/user_namespace.ts";
+import { openParentNamespace } from "#runtime/holder/parent_namespace.ts";
 import type { ContainerId } from "../record/container_id.ts";
 import { createContainer } from "./create_container.ts";
 import { containerEvent, noteEvent } from "../events/events.ts";
@@ -13,7 +13,7 @@ import { holdSignals } from "../streams/foreground.ts";
 import { withContainerLock } from "../record/lock_container.ts";
 import { unmakeContainer } from "./make_container.ts";
 import { openPidfile } from "../record/pidfile.ts";
-import { earlyMap } from "../prepare/prepare.ts";
+import { parentMap } from "../prepare/prepare.ts";
 import type { RunInput } from "./run.ts";
 import { startKept } from "./start_container.ts";
 import { leaveContainer, type StayEnd, stayWithContainer } from "./stay_with_container.ts";
@@ -34,8 +34,8 @@ export function callersTerminalSize(): { rows: number; columns: number } | undef
 export async function runKept(input: RunInput): Promise<{ id: ContainerId; end: KeptRunEnd }> {
   const { engine, request, options } = input;
   // ids are mapped by programs of the system while we plan
-  const early = earlyMap(engine, request);
-  using held = early === undefined ? undefined : holdUserNamespace(early);
+  const parent = parentMap(engine, request);
+  using held = parent === undefined ? undefined : openParentNamespace(engine.runRoot, parent);
   const { plan, subject, mounts } = await createContainer(input, () => held?.mapIds());
   const { directory } = plan;
   // docker's order (C-122)

@@ -5,7 +5,7 @@
  */
 import type { Fd } from "#linux/call.ts";
 import { DugoutError } from "#oci/error.ts";
-import { holdUserNamespace } from "#runtime/user_namespace.ts";
+import { openParentNamespace } from "#runtime/holder/parent_namespace.ts";
 import { type ContainerRecord, readRecord } from "../record/container_record.ts";
 import { readStatus } from "../record/containers.ts";
 import type { Engine } from "../engine.ts";
@@ -14,7 +14,7 @@ import { type KeptContainer, openKeptContainer, readKeptRequest } from "./kept_c
 import { forgetVolatile } from "../prepare/kept_root.ts";
 import { withContainerLock } from "../record/lock_container.ts";
 import { startNotices } from "./make_container.ts";
-import { earlyMap } from "../prepare/prepare.ts";
+import { parentMap } from "../prepare/prepare.ts";
 import { type StartedKept, startKept } from "./start_container.ts";
 import { whereabouts } from "../record/whereabouts.ts";
 
@@ -52,8 +52,8 @@ export async function startAgain(
     }
     if (isRunning(engine, record)) return { kind: "running" };
     // ids are mapped by programs of the system while we plan
-    const early = earlyMap(engine, readKeptRequest(record).request);
-    using held = early === undefined ? undefined : holdUserNamespace(early);
+    const parent = parentMap(engine, readKeptRequest(record).request);
+    using held = parent === undefined ? undefined : openParentNamespace(engine.runRoot, parent);
     held?.mapIds();
     const container = await openKeptContainer(engine, record);
     const { plan, mounts, request } = container;

@@ -178,7 +178,7 @@ function launch(input: StartInput, startedMs: number, networking: Networking | u
     outlivesCaller: input.outlivesCaller,
     guardTerminal: stdio.hasTerminal,
     terminal: options.tty ? input.terminal ?? { rows: 24, columns: 80 } : undefined,
-    userNamespace: input.held?.path,
+    parentFile: input.held?.path,
     networking,
   });
   for (const { path, text } of prepared.files) writeContainerFile(path, text);

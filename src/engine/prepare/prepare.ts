@@ -21,7 +21,13 @@ import { chooseIdMap, isMapped } from "#runtime/identity.ts";
 import type { Digest } from "#oci/digest.ts";
 import { lockedFlags } from "#runtime/mount_steps.ts";
 import { resolveInLayers } from "#runtime/resolve.ts";
-import { type ContainerSetup, requireProcess, type RootfsPlan, type StdioPlan } from "#runtime/setup.ts";
+import {
+  type ContainerSetup,
+  type ParentPlan,
+  requireProcess,
+  type RootfsPlan,
+  type StdioPlan,
+} from "#runtime/setup.ts";
 import { MAX_ACCOUNT_FILE_BYTES, type ResolvedUser, resolveUser } from "#runtime/users.ts";
 import type { LayersPath } from "#storage/layers.ts";
 import type { Tape } from "#tape/step.ts";
@@ -76,8 +82,8 @@ export interface PrepareInput {
   /** Whether a terminal of the caller's is among the container's descriptors. */
   readonly guardTerminal: boolean;
   readonly terminal: { rows: number; columns: number } | undefined;
-  /** A user namespace with that map which is there already. */
-  readonly userNamespace?: string | undefined;
+  /** The file of the user namespace with {@linkcode parentMap}, where that is there already. */
+  readonly parentFile?: string | undefined;
   /** The networks that it has joined. */
   readonly networking?: Networking | undefined;
 }
@@ -144,15 +150,16 @@ function checkMapped(map: IdMap, user: ResolvedUser): void {
 }
 
 /**
- * The map of a container whose ids do not depend on its user: with subordinate ids. Undefined where they do, where another
- * container's user namespace is joined, or where its own is made below the shared one, which takes no time.
+ * The ids of the user namespace in which that of a container is made: all that the user has. Undefined where another container's
+ * is joined, where there is one id only, which needs nobody to be mapped, for root, who maps ids without programs, and in networks,
+ * where it is made in the one that these belong to.
  */
-export function earlyMap(engine: Engine, request: RunRequest): IdMap | undefined {
+export function parentMap({ identity }: Engine, request: RunRequest): IdMap | undefined {
   const joins = [request.pid, request.ipc, request.uts, request.network, request.userns].some(({ kind }) =>
     kind === "container"
   );
-  if (engine.identity.ranges === undefined || joins || wantsNetworks(request)) return undefined;
-  return chooseIdMap(engine.identity, usernsMode(request), SINGLE_ROOT_ID);
+  if (identity.ranges === undefined || identity.uid === 0 || joins || wantsNetworks(request)) return undefined;
+  return chooseIdMap(identity, { kind: "default" }, SINGLE_ROOT_ID);
 }
 
 /** `host` is what a rootless engine has anyway: the caller is root inside. */
@@ -243,7 +250,7 @@ export function prepareContainer(input: PrepareInput): Prepared {
     rootfs: root.rootfs,
     map,
     callerId: isMapped(map, engine.identity) ? insideId(map.uid, engine.identity.uid) : undefined,
-    ...(input.userNamespace === undefined ? {} : { userNamespace: input.userNamespace }),
+    parent: parentPlan(input),
     ...(shmNamespace === undefined ? {} : { shmNamespace }),
     ...(networking === undefined ? {} : { attachment: networking.attachment }),
     host: engine.host,
@@ -271,6 +278,12 @@ export function prepareContainer(input: PrepareInput): Prepared {
     user,
     files: [...files, { path: join(directory.path, SPEC_FILE), text: entry }],
   };
+}
+
+/** fuse-overlayfs is mounted in the monitor's namespace: of another one the mount would be locked in the container's. */
+function parentPlan({ engine, request, root, parentFile }: PrepareInput): ParentPlan | undefined {
+  const map = root.rootfs.kind === "fuse-overlayfs" ? undefined : parentMap(engine, request);
+  return map === undefined ? undefined : { map, file: parentFile };
 }
 
 /** What is asked for and cannot be planned (too many layers, too long a filter) is the user's to know. */

@@ -126,7 +126,7 @@ export function takeName(dataRoot: string, id: ContainerId, wanted: string | und
   for (let attempt = 0;; attempt++) {
     const name = wanted ?? (attempt < 20 ? makeContainerName() : `${makeContainerName()}_${id.slice(0, 6)}`);
     try {
-      fs.symlinkSync(`${id} ${process.pid} ${machineName()}`, join(names, name));
+      fs.symlinkSync(nameText(id, process.pid), join(names, name));
       return name;
     } catch (error) {
       if (errorCode(error) !== "EEXIST") throw error;
@@ -142,6 +142,11 @@ export function takeName(dataRoot: string, id: ContainerId, wanted: string | und
       );
     }
   }
+}
+
+/** What the link of a name says. */
+export function nameText(id: ContainerId, pid: number): string {
+  return `${id} ${pid} ${machineName()}`;
 }
 
 /** The file of a name is empty, and a container without a record, for no longer than this. */
@@ -194,7 +199,7 @@ export function readNameText(file: string): string {
 
 /** Whose a name is, and which process of which machine took it. */
 export function readName(file: string): { id: string; pid: number | undefined; machine: string | undefined } {
-  const [id = "", pid, machine] = readNameText(file).split(" ");
+  const [id = "", pid, machine] = readNameText(file).split(/ +/);
   return { id, pid: pid === undefined ? undefined : Number(pid), machine };
 }
 

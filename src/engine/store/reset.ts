@@ -13,6 +13,8 @@ import { close } from "#linux/file.ts";
 import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
 import { chooseIdMap, loadIdentity } from "#runtime/identity.ts";
+import { holderDirectory } from "#runtime/holder/holder_record.ts";
+import { RECORD_FD } from "#runtime/holder/record_fd.ts";
 import { CONTAINER_FD } from "#runtime/monitor_fds.ts";
 import { STATE_FD } from "#runtime/setup.ts";
 import { listDirectory } from "#storage/content.ts";
@@ -134,6 +136,7 @@ async function removeRuntime(dataRoot: string, own: OwnContainers, runRoot: stri
       removePath(keeperDirectory({ dataRoot, runRoot }));
       // whoever makes a container of another store meanwhile keeps its directory: only an empty one is removed
       if (!removeEmpty(states)) return;
+      endHolders(runRoot);
       for (const name of listDirectory(runRoot)) if (name !== "containers") removePath(join(runRoot, name));
       removeEmpty(runRoot);
       return;
@@ -202,6 +205,13 @@ function endKeeper(dataRoot: string, runRoot: string): void {
   for (const pid of listProcesses()) {
     if (pid === process.pid) continue;
     if (listNames(`/proc/${pid}/fd`).some((fd) => readDescriptor(pid, Number(fd)) === lock)) kill(pid);
+  }
+}
+
+/** Those who hold user namespaces leave when they are not used for a while; with the runtime directory they go at once. */
+function endHolders(runRoot: string): void {
+  for (const pid of listProcesses()) {
+    if (readDescriptor(pid, RECORD_FD)?.startsWith(`${holderDirectory(runRoot)}/`)) kill(pid);
   }
 }
 
