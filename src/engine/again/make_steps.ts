@@ -32,7 +32,7 @@ export interface Making {
 
 /** Steps that take the name and make the directories and files, in the order in which other commands expect them. */
 export function makeSteps({ directory, nameFile, nameText, rootMode, files, record }: Making): Step[] {
-  const { id, path, state, upper, work, merged } = directory;
+  const { path, state, upper, work, merged } = directory;
   const recordFile = `${path}/config.json`;
   return [
     // the caller's umask has no say in the modes (C-061)
