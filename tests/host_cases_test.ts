@@ -407,14 +407,6 @@ asBoth(
   { skip, only: "one" },
 );
 
-asBoth("C-064 a limit that needs delegation is an error that says so, and never without effect", async (box) => {
-  for (const flag of [["--memory", "64m"], ["--pids-limit", "10"], ["--cpus", "0.5"]]) {
-    const { code, stderr } = await sh(box, "true", flag);
-    assert.equal(code, 125, flag.join(" "));
-    assert.match(stderr, new RegExp(`${flag[0]}[^]*cgroup`));
-  }
-}, { skip });
-
 asBoth(
   "C-068 a store that is mounted noexec is refused with the reason; a noexec /tmp changes nothing",
   async (box) => {

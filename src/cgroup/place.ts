@@ -16,6 +16,8 @@ import type { Fd } from "#linux/call.ts";
 import { readProcFile } from "#linux/proc.ts";
 import { statFileSystem } from "#linux/statfs.ts";
 import { getXattr } from "#linux/xattr.ts";
+import { withoutLeaf } from "./callers_leaf.ts";
+import { connectTo } from "./dbus/connection.ts";
 import { BusError } from "./dbus/error.ts";
 import { findBusSocket } from "./systemd.ts";
 
@@ -36,6 +38,8 @@ export interface GroupFacts {
   readonly managerControllers: readonly string[] | undefined;
   /** The variable by which a batch system names its job. */
   readonly batch: string | undefined;
+  /** Whether this process is a unit's own: its manager knows it by the unit's group. */
+  readonly isUnit: boolean;
   /** Whether what is in a group namespace is kept from changing its own limits: the mount option nsdelegate. */
   readonly nsdelegate: boolean;
 }
@@ -54,9 +58,6 @@ export type Place =
     readonly controllers: readonly string[];
   }
   | { readonly kind: "none"; readonly reason: string };
-
-/** The leaf into which the processes of our own group go: a group with limits below it can have none (cgroup-v2.rst, "No Internal Process Constraint"). */
-export const CALLERS_LEAF = "dugout-callers";
 
 /** Jobs of these are accounted for by their group: what belongs to one must not leave it. */
 const BATCH_VARIABLES = ["SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID"] as const;
@@ -78,6 +79,9 @@ export function choosePlace(facts: GroupFacts): Place {
     : undefined;
   // a unit or a job that is ours to divide is where its processes have to stay
   if (ownPlace !== undefined && facts.ownDelegated) return ownPlace;
+  if (facts.isUnit) {
+    return ownPlace ?? { kind: "none", reason: `the unit's control group ${own} is not ours to divide` };
+  }
   if (batch !== undefined) {
     return ownPlace ?? {
       kind: "none",
@@ -133,11 +137,12 @@ export function readGroupFacts({ mount, runDirectories, env, uid }: GroupRoots =
     ownControllers: [],
     managerControllers: undefined,
     nsdelegate: false,
+    // systemd.exec(5); the second since systemd 248
+    isUnit: (env["NOTIFY_SOCKET"] ?? "") !== "" || env["SYSTEMD_EXEC_PID"] === String(process.pid),
   };
   if (kind !== "v2") return { ...nothing, bus: { problem: "control groups of version 2 are not in use" } };
   const found = parseProcessGroup(readProcFile("/proc/self/cgroup") ?? "");
-  // what was moved to a leaf belongs to the group above
-  const own = found?.endsWith(`/${CALLERS_LEAF}`) ? found.slice(0, -CALLERS_LEAF.length - 1) || "/" : found;
+  const own = found === undefined ? undefined : withoutLeaf(found);
   const folder = own === undefined ? undefined : join(mount, own);
   const manager = uid === 0 ? "/" : `/user.slice/user-${uid}.slice/user@${uid}.service`;
   return {
@@ -211,7 +216,10 @@ function isDelegated(folder: string): boolean {
 
 function lookForBus(uid: number, runDirectories: string): GroupFacts["bus"] {
   try {
-    return { socket: findBusSocket(uid, runDirectories) };
+    const socket = findBusSocket(uid, runDirectories);
+    // a socket that nobody listens at may have been left
+    connectTo(socket, uid)[Symbol.dispose]();
+    return { socket };
   } catch (error) {
     if (!(error instanceof BusError)) throw error;
     return { problem: error.message };

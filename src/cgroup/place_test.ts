@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
 import { BusError } from "./dbus/error.ts";
-import { groupOfContainer } from "./group.ts";
+import { groupOfContainer } from "./find_group.ts";
 import { choosePlace, delegationDropIn, type GroupFacts, hasNsdelegate, missingControllers } from "./place.ts";
 import { findBusSocket } from "./systemd.ts";
 
@@ -18,6 +18,7 @@ const SESSION: GroupFacts = {
   bus: { socket: "/run/user/1000/bus" },
   managerControllers: ["cpu", "memory", "pids"],
   batch: undefined,
+  isUnit: false,
   nsdelegate: true,
 };
 
@@ -42,6 +43,8 @@ test("without a manager it is our own group, where that is ours to divide, else 
 
 test("a unit or a batch job that is ours to divide is not left", () => {
   assert.equal(choosePlace({ ...SESSION, ownWritable: true, ownDelegated: true }).kind, "own");
+  assert.equal(choosePlace({ ...SESSION, isUnit: true }).kind, "none");
+  assert.equal(choosePlace({ ...SESSION, isUnit: true, ownWritable: true }).kind, "own");
   assert.equal(choosePlace({ ...SESSION, batch: "SLURM_JOB_ID" }).kind, "none");
   assert.equal(choosePlace({ ...SESSION, batch: "SLURM_JOB_ID", ownWritable: true }).kind, "own");
 });

@@ -13,6 +13,8 @@ export interface GroupSetting {
   readonly value: string;
   /** What is limited, in words. */
   readonly what: string;
+  /** Whether it was not asked for, but goes with what was: a kernel without it does without. */
+  readonly isImplied?: boolean;
 }
 
 /**

@@ -19,6 +19,7 @@ import { parseDnsOption, parseDnsSearch, parseDnsServer, parseHostEntry, parseHo
 import { parseLabel, parseLabelFile } from "./labels.ts";
 import { checkLogRequest, parseLogDriver, parseLogOption } from "./log_options.ts";
 import { parseMount } from "./mount.ts";
+import { checkLimits, RUN_LIMIT_READERS } from "./limits.ts";
 import * as names from "./names.ts";
 import { parseCgroupnsMode, parseIpcMode, parsePidMode, parseUtsMode } from "./namespaces.ts";
 import { newEndpoint, parseLink, parseNetwork, parseNetworkAlias } from "./network.ts";
@@ -234,6 +235,10 @@ const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ["ipc", ({ request }, value) => void (request.ipc = parseIpcMode(value))],
   ["uts", ({ request }, value) => void (request.uts = parseUtsMode(value))],
   ["cgroupns", ({ request }, value) => void (request.cgroupns = parseCgroupnsMode(value))],
+  ...Array.from(RUN_LIMIT_READERS, ([flag, read]): [string, Reader] => [
+    flag,
+    ({ request }, value, flag) => read(request.limits, value, flag),
+  ]),
   ["ulimit", ({ request }, value) => {
     const limit = parseUlimit(value);
     request.ulimits = [...request.ulimits.filter(({ name }) => name !== limit.name), limit];
@@ -435,4 +440,5 @@ function checkAgreement(request: RunRequest, options: RunOptions): void {
     throw flagConflict("--platform cannot be given with --rootfs: a directory has no other platform");
   }
   checkLogRequest(request.log);
+  checkLimits(request.limits);
 }

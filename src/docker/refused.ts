@@ -23,7 +23,6 @@ export interface Refusal {
 }
 
 const NUMBER_UNSET = ["", "0"];
-const LIMIT_HINT = "--ulimit limits each process; a batch system or systemd-run can limit the command as a whole";
 
 function never(reason: string, unset: readonly string[] = [""], hint?: string): Refusal {
   return { reason, when: "never", unset, ...(hint === undefined ? {} : { hint }) };
@@ -31,14 +30,6 @@ function never(reason: string, unset: readonly string[] = [""], hint?: string): 
 
 function notYet(reason: string, unset: readonly string[] = [""], hint?: string): Refusal {
   return { reason, when: "not-yet", unset, ...(hint === undefined ? {} : { hint }) };
-}
-
-function cgroupLimit(what: string, unset: readonly string[] = NUMBER_UNSET): Refusal {
-  return notYet(
-    `limiting ${what} needs the cgroup v2 delegation that this version does not have yet`,
-    unset,
-    LIMIT_HINT,
-  );
 }
 
 function network(what: string, unset: readonly string[] = [""]): Refusal {
@@ -75,25 +66,6 @@ export const REFUSED: ReadonlyMap<string, Refusal> = new Map([
   ["cpu-percent", never(WINDOWS, NUMBER_UNSET)],
   ["io-maxbandwidth", never(WINDOWS, NUMBER_UNSET)],
   ["io-maxiops", never(WINDOWS, NUMBER_UNSET)],
-
-  // until there are cgroups
-  ["memory", cgroupLimit("memory")],
-  ["memory-reservation", cgroupLimit("memory")],
-  ["memory-swap", cgroupLimit("swap")],
-  ["cpus", cgroupLimit("processor time", ["", "0", "0.0", "0.000"])],
-  ["cpu-shares", cgroupLimit("processor time")],
-  ["cpu-period", cgroupLimit("processor time")],
-  ["cpu-quota", cgroupLimit("processor time", ["", "0", "-1"])],
-  ["cpuset-cpus", cgroupLimit("processors")],
-  ["cpuset-mems", cgroupLimit("memory nodes")],
-  ["pids-limit", cgroupLimit("processes", ["", "0", "-1"])],
-  ["blkio-weight", cgroupLimit("disk use")],
-  ["blkio-weight-device", cgroupLimit("disk use")],
-  ["device-read-bps", cgroupLimit("disk use")],
-  ["device-read-iops", cgroupLimit("disk use")],
-  ["device-write-bps", cgroupLimit("disk use")],
-  ["device-write-iops", cgroupLimit("disk use")],
-  ["cgroup-parent", notYet("choosing a cgroup needs the cgroup v2 delegation that this version does not have yet")],
 
   ["link-local-ip", never("addresses of a link are the kernel's own here; --ip6 chooses one of the network")],
 

@@ -11,6 +11,7 @@ import * as v from "valibot";
 import { RLIMIT_NAMES } from "#linux/rlimits.ts";
 import type { JsonValue } from "#oci/json.ts";
 import { parseSchema } from "#oci/schema.ts";
+import { newLimits } from "./limits.ts";
 import type { RunOptions, RunRequest } from "./run_request.ts";
 
 /** What a container keeps of the way that its maker went about it. */
@@ -123,6 +124,28 @@ function keptSchema(): Reads<KeptRequest> {
     }),
   ]);
 
+  const amounts = v.array(v.strictObject({ path: text, amount: count }));
+  const limits: Reads<RunRequest["limits"]> = v.strictObject({
+    mode: one("enforced", "best-effort"),
+    memoryBytes: maybe(count),
+    memoryReservationBytes: maybe(count),
+    memorySwapBytes: maybe(count),
+    nanoCpus: maybe(count),
+    cpuShares: maybe(count),
+    cpuPeriod: maybe(count),
+    cpuQuota: maybe(count),
+    cpusetCpus: maybe(text),
+    cpusetMems: maybe(text),
+    pidsLimit: maybe(count),
+    blkioWeight: maybe(count),
+    blkioWeightDevices: amounts,
+    deviceReadBps: amounts,
+    deviceWriteBps: amounts,
+    deviceReadIops: amounts,
+    deviceWriteIops: amounts,
+    cgroupParent: maybe(text),
+  });
+
   const request: Reads<RunRequest> = v.strictObject({
     image: maybe(text),
     command: maybe(texts),
@@ -197,6 +220,7 @@ function keptSchema(): Reads<KeptRequest> {
     ]),
     uts: v.variant("kind", [plain("private"), plain("host"), other]),
     cgroupns: one("private", "host"),
+    limits: v.optional(limits, newLimits),
     ulimits: v.array(v.strictObject({ name: v.picklist(RLIMIT_NAMES), soft: long, hard: long })),
     sysctls: textMap,
     oomScoreAdj: maybe(count),

@@ -9,6 +9,7 @@
  */
 import type { Platform } from "#oci/platform.ts";
 import type { RlimitName } from "#linux/rlimits.ts";
+import { newLimits } from "./limits.ts";
 
 /** A container, as asked for. */
 export interface RunRequest {
@@ -61,6 +62,7 @@ export interface RunRequest {
   uts: UtsMode;
   cgroupns: "private" | "host";
 
+  limits: LimitsRequest;
   ulimits: UlimitRequest[];
   sysctls: Map<string, string>;
   /** 0 to 1000; `undefined`: as the caller's. */
@@ -288,6 +290,42 @@ export type IpcMode =
   | { kind: "host" }
   | { kind: "container"; id: string };
 
+/** Limits of the container as a whole. `undefined`: none. */
+export interface LimitsRequest {
+  /** Whether a limit that cannot be had is an error, or a warning. */
+  mode: "enforced" | "best-effort";
+  memoryBytes: number | undefined;
+  memoryReservationBytes: number | undefined;
+  /** Memory and swap together; -1: as much as there is. `undefined` with a limit of memory: twice that. */
+  memorySwapBytes: number | undefined;
+  /** Billionths of a processor. */
+  nanoCpus: number | undefined;
+  cpuShares: number | undefined;
+  /** Microseconds. */
+  cpuPeriod: number | undefined;
+  cpuQuota: number | undefined;
+  /** Numbers and ranges: `0-2,7`. */
+  cpusetCpus: string | undefined;
+  cpusetMems: string | undefined;
+  /** -1: none. */
+  pidsLimit: number | undefined;
+  blkioWeight: number | undefined;
+  blkioWeightDevices: DeviceAmount[];
+  /** Bytes, or calls, a second. */
+  deviceReadBps: DeviceAmount[];
+  deviceWriteBps: DeviceAmount[];
+  deviceReadIops: DeviceAmount[];
+  deviceWriteIops: DeviceAmount[];
+  /** A slice, or a path without a leading slash. */
+  cgroupParent: string | undefined;
+}
+
+/** How much of a device. */
+export interface DeviceAmount {
+  path: string;
+  amount: number;
+}
+
 export interface UlimitRequest {
   name: RlimitName;
   /** RLIM_INFINITY for none. Seconds, bytes or counts, as getrlimit(2) has them. */
@@ -377,6 +415,7 @@ export function newRunRequest(image: string | undefined): RunRequest {
     ipc: { kind: "default" },
     uts: { kind: "private" },
     cgroupns: "private",
+    limits: newLimits(),
     ulimits: [],
     sysctls: new Map(),
     oomScoreAdj: undefined,

@@ -14,12 +14,13 @@
 import { MOUNT_ATTR_RDONLY } from "#linux/mount.ts";
 import { type Step, step, type Tape, type TapeBuffer } from "#tape/step.ts";
 import { attachBuffers, leaveHelperSteps } from "./attach_steps.ts";
+import { GROUP_BUFFERS, joinGroupSteps } from "./group_steps.ts";
 import { maskSteps, readOnlySteps } from "./mask_steps.ts";
 import { place } from "./mount_steps.ts";
 import { betweenSteps, FORK_BETWEEN_BUFFERS, forkBetweenSteps } from "./fork_between_steps.ts";
 import { handOverBuffers, handOverSteps } from "./hand_over_steps.ts";
 import { blockSignalsStep, forkSteps, lostSteps, relaySteps, waitSteps } from "./monitor_steps.ts";
-import { deathSignalSteps, execErrnoBytes, keepCapabilitiesSteps } from "./process_steps.ts";
+import { affinitySteps, deathSignalSteps, execErrnoBytes, keepCapabilitiesSteps } from "./process_steps.ts";
 import { openImageSourcesSteps, openMountSourcesSteps } from "./mount_source_steps.ts";
 import { openRootfsSteps, pivotSteps, rootfsSteps } from "./rootfs_steps.ts";
 import { type ContainerSetup, requireProcess, type RootfsPlan } from "./setup.ts";
@@ -70,6 +71,7 @@ export function planContainer(setup: ContainerSetup, extras?: TapeExtras): Tape 
     ...deathSignalSteps(setup, "the engine"),
     ...(extras?.before ?? []),
     ...enterUserNamespaceSteps(setup, extras),
+    ...(setup.group === undefined ? [] : joinGroupSteps()),
     ...relaySteps(relays),
     ...fuseNamespaceSteps(setup),
     ...(setup.keepsOutput
@@ -78,14 +80,16 @@ export function planContainer(setup: ContainerSetup, extras?: TapeExtras): Tape 
         ...leave,
         // the player is executed once more, and then what removes the container
         ...(isRootOutside(setup) ? [] : keepCapabilitiesSteps()),
-        ...handOverSteps(setup.stdio.kind === "terminal", relays),
+        ...handOverSteps(setup.stdio.kind === "terminal", relays, setup.group !== undefined),
         ...lostSteps(),
-        ...(setup.parent === undefined ? betweenSteps("between", childNamespaceSteps(setup), "container") : []),
+        ...(setup.parent === undefined
+          ? betweenSteps("between", childNamespaceSteps(setup), "container", setup.group !== undefined)
+          : []),
       ]
       : [
         ...forkHereSteps(setup),
         ...leave,
-        ...waitSteps(relays, cleanUpSteps(setup.rootfs), extras),
+        ...waitSteps(relays, cleanUpSteps(setup.rootfs), setup.group, extras),
         ...lostSteps(),
       ]),
 
@@ -95,6 +99,7 @@ export function planContainer(setup: ContainerSetup, extras?: TapeExtras): Tape 
     // no terminal of the caller's is the controlling one
     step("setsid", [], "lead", "a new session"),
     step("umask", [0], "clear", "umask"),
+    ...affinitySteps(setup.affinity),
     ...innerNamespaceSteps(setup),
     ...openImageSourcesSteps(setup),
     ...openRootfsSteps(setup.rootfs),
@@ -118,9 +123,14 @@ export function planContainer(setup: ContainerSetup, extras?: TapeExtras): Tape 
 
 /** Forks the container's first process from the monitor itself. */
 function forkHereSteps(setup: ContainerSetup): Step[] {
-  const { map, parent, spec } = setup;
-  if (parent === undefined) return [...childNamespaceSteps(setup), ...forkSteps("container")];
-  return forkNestedSteps({ map, parent: parent.map }, namespaceOf(spec, "pid") === "new", "container");
+  const { group, map, parent, spec } = setup;
+  if (parent === undefined) return [...childNamespaceSteps(setup), ...forkSteps("container", group !== undefined)];
+  return forkNestedSteps(
+    { map, parent: parent.map },
+    namespaceOf(spec, "pid") === "new",
+    "container",
+    group !== undefined,
+  );
 }
 
 /** Whether the monitor is root of its user namespace, who keeps all rights over an exec. */
@@ -144,6 +154,7 @@ function buffersOf(setup: ContainerSetup): Map<string, TapeBuffer> {
   if (setup.attachment !== undefined) {
     for (const [name, buffer] of attachBuffers(setup.attachment)) buffers.set(name, buffer);
   }
+  if (setup.group !== undefined) { for (const [name, buffer] of GROUP_BUFFERS) buffers.set(name, buffer); }
   if (setup.init) buffers.set("reaped", { sizeBytes: 8 });
   if (setup.stdio.kind === "terminal") {
     buffers.set("console control", { sizeBytes: 24, bytes: consoleControl() });

@@ -21,10 +21,11 @@ import { processSteps } from "./enter_steps.ts";
 import { copierBuffers, copierSteps, endCopiersSteps, endPipeSteps } from "./exec_copier_steps.ts";
 import { containerDevptsSteps, DEVPTS_BUFFERS } from "./exec_terminal_steps.ts";
 import { type ExecSetup, TARGET_FD } from "./exec_setup.ts";
+import { forkStep, GROUP_BUFFERS, joinGroupSteps } from "./group_steps.ts";
 import { blockSignalsStep, exitRecordSteps } from "./monitor_steps.ts";
 import { place } from "./mount_steps.ts";
 import { NAMESPACE_FLAGS } from "./namespace_steps.ts";
-import { execErrnoBytes } from "./process_steps.ts";
+import { affinitySteps, execErrnoBytes } from "./process_steps.ts";
 import { ENGINE_FAILED, REPORT_FD } from "./setup.ts";
 import { consoleControl, openTerminalSteps, sendTerminalSteps } from "./terminal_steps.ts";
 import { ERROR_FD } from "./map_ids.ts";
@@ -44,8 +45,9 @@ export function planExec(setup: ExecSetup): Tape {
     step("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0], "be closed to", "ptrace"),
     ...endPipeSteps(relays),
     ...copierSteps(relays),
+    ...(setup.inGroup === true ? joinGroupSteps() : []),
     ...joinSteps(namespaces.filter((type) => OUTER.has(type)), "the container's user and pid namespaces"),
-    step("clone", [SIGNALS.CHLD, 0, 0, 0, 0], "fork", "the program's process", {
+    forkStep(setup.inGroup === true, 0, "the program's process", {
       id: "program",
       jump: { when: "zero", to: "in program" },
       hints: {
@@ -58,6 +60,7 @@ export function planExec(setup: ExecSetup): Tape {
     place("in program", "the program's process"),
     // no terminal of the caller's is the controlling one
     step("setsid", [], "lead", "a new session"),
+    ...affinitySteps(setup.affinity),
     ...joinSteps(namespaces.filter((type) => !OUTER.has(type)), "the container's other namespaces"),
     step("umask", [process.user.umask ?? 0o022], "set", "umask"),
     ...terminalSteps(setup),
@@ -66,12 +69,13 @@ export function planExec(setup: ExecSetup): Tape {
   return { steps, buffers: buffersOf(setup), errorFd: ERROR_FD };
 }
 
-function buffersOf({ stdio }: ExecSetup): Map<string, TapeBuffer> {
+function buffersOf({ stdio, inGroup }: ExecSetup): Map<string, TapeBuffer> {
   return new Map<string, TapeBuffer>([
     ["pid", { sizeBytes: 8 }],
     ["status", { sizeBytes: 8 }],
     ["cwd", { sizeBytes: 4096 }],
     ["exec errno", { sizeBytes: 8, bytes: execErrnoBytes() }],
+    ...(inGroup === true ? GROUP_BUFFERS : []),
     ...(stdio.kind === "terminal"
       ? [["console control", { sizeBytes: 24, bytes: consoleControl() }] as const, ...DEVPTS_BUFFERS]
       : copierBuffers(stdio.relays)),

@@ -13,11 +13,14 @@ export const ENDED_FD = 25;
 export const NOT_ENDED_FD = 26;
 
 /** Everything that decides the tape. */
-export interface ExecSetup extends Pick<ContainerSetup, "map" | "host" | "filter" | "filterHidesKeys" | "keepGroups"> {
+export interface ExecSetup
+  extends Pick<ContainerSetup, "map" | "host" | "filter" | "filterHidesKeys" | "keepGroups" | "affinity"> {
   readonly process: ProcessSpec;
   /** The namespaces of the container that are not the caller's. The user namespace is always one of them. */
   readonly namespaces: readonly NamespaceType[];
   readonly stdio: ExecStdio;
+  /** Whether the program goes into the container's control group, which whoever starts it tells. */
+  readonly inGroup?: boolean;
   /** Whether how it ended is written into the directory `STATE_FD`. */
   readonly keepsRecord: boolean;
 }

@@ -12,6 +12,7 @@
 import { CLONE_PARENT } from "#linux/clone.ts";
 import { O_CLOEXEC } from "#linux/file.ts";
 import { SIGNALS } from "#linux/signals.ts";
+import { forkStep } from "./group_steps.ts";
 import { mark, operate, type Step, step, type TapeBuffer } from "#tape/step.ts";
 import { ENGINE_FAILED } from "./setup.ts";
 
@@ -46,12 +47,17 @@ export function forkBetweenSteps(between: string): Step[] {
   ];
 }
 
-/** The process between. @param enter Makes or joins the namespaces of children. @param child Where the container begins. */
-export function betweenSteps(between: string, enter: readonly Step[], child: string): Step[] {
+/**
+ * The process between.
+ * @param enter Makes or joins the namespaces of children.
+ * @param child Where the container begins.
+ * @param inGroup Whether it is born in the container's control group.
+ */
+export function betweenSteps(between: string, enter: readonly Step[], child: string, inGroup: boolean): Step[] {
   return [
     mark(between, "the process between"),
     ...enter,
-    step("clone", [CLONE_PARENT | SIGNALS.CHLD, 0, 0, 0, 0], "fork", "the container's first process", {
+    forkStep(inGroup, CLONE_PARENT, "the container's first process", {
       id: "inner pid",
       jump: { when: "zero", to: child },
       hints: {

@@ -23,6 +23,7 @@ import {
   STDERR_FD,
   STDOUT_FD,
 } from "./monitor_fds.ts";
+import { GROUP_FD } from "./group_steps.ts";
 import { closeAllBut } from "./monitor_steps.ts";
 import { CONSOLE_FD, type Relay, REPORT_FD, STATE_FD } from "./setup.ts";
 import { ERROR_FD } from "./map_ids.ts";
@@ -46,7 +47,7 @@ export function handOverBuffers(terminal: boolean): [string, TapeBuffer][] {
 }
 
 /** Goes on at `lost` where something fails: the container runs already. */
-export function handOverSteps(terminal: boolean, relays: readonly Relay[]): Step[] {
+export function handOverSteps(terminal: boolean, relays: readonly Relay[], hasGroup: boolean): Step[] {
   const orElse = { jump: { when: "error", to: "lost" } } as const;
   const openProcess = (process: string, fd: number): Step[] => [
     step("pidfd_open", [{ result: process }, 0], "refer to", process, { id: `${process} pidfd`, ...orElse }),
@@ -74,7 +75,10 @@ export function handOverSteps(terminal: boolean, relays: readonly Relay[]): Step
       PLAYER_FD,
       MONITOR_TAPE_FD,
       LAST_WORK_FD,
+      ...(hasGroup ? [GROUP_FD] : []),
     ]),
+    // the monitor tells of it at the end
+    ...(hasGroup ? [step("fcntl", [GROUP_FD, F_SETFD, 0], "keep open over exec", "the control group", orElse)] : []),
     // its end tells that the monitor is there
     step("fcntl", [ERROR_FD, F_SETFD, FD_CLOEXEC], "close on exec", "the error pipe", orElse),
     step("fcntl", [PLAYER_FD, F_SETFD, FD_CLOEXEC], "close on exec", "the player", orElse),

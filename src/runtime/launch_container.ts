@@ -6,12 +6,13 @@
  */
 import { addressOf, allocate, openSource } from "#ffi/mod.ts";
 import { expectResult, type Fd, type Pid, tryCall } from "#linux/call.ts";
-import { close, makePipe } from "#linux/file.ts";
+import { close, makePipe, writeAll } from "#linux/file.ts";
 import { POLLFD, POLLIN } from "#linux/poll.ts";
 import { ESRCH } from "#linux/errno_values.ts";
 import { DugoutError } from "#oci/error.ts";
 import type { IdMap } from "#linux/idmap.ts";
 import { type EncodedTape, type Failure, readFailure, startEncodedTape, waitFor } from "#tape/play.ts";
+import { GROUP_FD } from "./group_steps.ts";
 import { REPORT_FD, STATE_FD } from "./setup.ts";
 import { startEncodedInUserNamespace } from "./map_ids.ts";
 
@@ -23,11 +24,25 @@ export interface StartFds {
   readonly others: readonly { child: number; ours: Fd }[];
   /** The directory that gets the exit record; undefined where the tape opens it. */
   readonly state: Fd | undefined;
+  /** Puts the monitor where it may start the container's control group, and gives the directory of that: see `group_steps.ts`. */
+  readonly joinGroup?: ((monitor: Pid) => string) | undefined;
   /**
    * Closes our copies. Called as soon as the player has its own: the copiers end with the last holder of a pipe, and
    * the monitor ends with the copiers.
    */
   release(): void;
+}
+
+/** Tells a tape that waits for it where its control group is. @returns Why it cannot: the tape ends at the closed pipe. */
+function tellGroup(pipe: Fd, join: () => string): { error: unknown } | undefined {
+  try {
+    writeAll(pipe, new TextEncoder().encode(join()));
+    return undefined;
+  } catch (error) {
+    return { error };
+  } finally {
+    close(pipe);
+  }
 }
 
 /** A container that runs. */
@@ -71,12 +86,14 @@ export interface Launch {
  */
 export function launchContainer(launch: Launch, fds: StartFds): Running {
   const report = makePipe();
+  const group = fds.joinGroup === undefined ? undefined : makePipe();
   let playing;
   try {
     const all = [
       ...fds.stdio.map((ours, child) => ({ child, ours })),
       { child: REPORT_FD, ours: report.write },
       ...(fds.state === undefined ? [] : [{ child: STATE_FD, ours: fds.state }]),
+      ...(group === undefined ? [] : [{ child: GROUP_FD, ours: group.read }]),
       ...fds.others,
     ];
     // the terminal's signals are for the engine, which passes them on
@@ -91,12 +108,15 @@ export function launchContainer(launch: Launch, fds: StartFds): Running {
     }
   } catch (error) {
     close(report.read);
+    if (group !== undefined) close(group.write);
     throw error;
   } finally {
     close(report.write);
+    if (group !== undefined) close(group.read);
     fds.release();
   }
   const { pid: monitor, errors } = playing;
+  const refused = group === undefined ? undefined : tellGroup(group.write, () => fds.joinGroup!(monitor));
   const pid = readWord(report.read) as Pid | undefined;
   const pidfd = pid === undefined ? -1 : tryCall("pidfd_open", pid, 0);
   const failure = readFailure(errors);
@@ -105,7 +125,7 @@ export function launchContainer(launch: Launch, fds: StartFds): Running {
     waitFor(monitor);
     close(report.read);
     if (pidfd >= 0) close(pidfd as Fd);
-    if (failure === undefined) throw lostMonitorError("before it had told anything");
+    if (failure === undefined) throw refused?.error ?? lostMonitorError("before it had told anything");
     throw launch.describeFailure(failure);
   }
   const ours = pidfd === -ESRCH ? undefined : expectResult(pidfd, "pidfd_open", `process ${pid}`) as Fd;

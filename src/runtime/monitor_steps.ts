@@ -9,6 +9,7 @@ import { SIG_BLOCK, SIG_SETMASK, SIGNALS } from "#linux/signals.ts";
 import { WNOHANG } from "#linux/wait.ts";
 import { type Arg, compute, operate, type Step, step } from "#tape/step.ts";
 import { ENGINE_FAILED, EXIT_RECORD, type Relay, REPORT_FD, STATE_FD } from "./setup.ts";
+import { endGroupSteps, forkStep, type GroupSetup } from "./group_steps.ts";
 import { ERROR_FD } from "./map_ids.ts";
 import { place } from "./mount_steps.ts";
 
@@ -74,21 +75,32 @@ export function endRelaysSteps(relays: readonly Relay[]): Step[] {
   });
 }
 
-/** Writes the wait status beside, then puts it in place. The container, and the directory with it, may be gone. */
-export function exitRecordSteps(): Step[] {
+/**
+ * Writes the wait status beside, then puts it in place. The container, and the directory with it, may be gone.
+ * @param hasGroup Whether what `endGroupSteps` found stands behind it.
+ */
+export function exitRecordSteps(hasGroup = false): Step[] {
   const flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
   return [
     step("openat", [STATE_FD, `${EXIT_RECORD}.new`, flags, 0o600], "make", "exit record", {
       id: "record",
       jump: { when: "error", to: "recorded" },
     }),
-    step("write", [{ result: "record" }, { buffer: "status" }, 4], "write", "exit record", { ignore: true }),
+    ...(hasGroup ? [operate("load", [{ buffer: "record length" }, 0, 8], "its length", { id: "record length" })] : []),
+    step("write", [{ result: "record" }, { buffer: "status" }, recordLength(hasGroup)], "write", "exit record", {
+      ignore: true,
+    }),
     step("close", [{ result: "record" }], "close", "exit record", { ignore: true }),
     step("renameat2", [STATE_FD, `${EXIT_RECORD}.new`, STATE_FD, EXIT_RECORD, 0], "put in place", "exit record", {
       ignore: true,
     }),
     place("recorded", "end is recorded"),
   ];
+}
+
+/** How much of the buffer "status" is the record. Needs the step "record length" where there is a group. */
+export function recordLength(hasGroup: boolean): Arg {
+  return hasGroup ? { result: "record length" } : 4;
 }
 
 /** Where a tape goes on whose extras cannot end the container's affairs. */
@@ -109,10 +121,10 @@ export function closeAllBut(keep: readonly number[]): Step[] {
   return steps.reverse();
 }
 
-/** Forks the container's first process; `child` is the id to go on at in it. */
-export function forkSteps(child: string): Step[] {
+/** Forks the container's first process, perhaps into its control group; `child` is the id to go on at in it. */
+export function forkSteps(child: string, inGroup = false): Step[] {
   return [
-    step("clone", [SIGNALS.CHLD, 0, 0, 0, 0], "fork", "the container's first process", {
+    forkStep(inGroup, 0, "the container's first process", {
       id: "init",
       jump: { when: "zero", to: child },
       hints: {
@@ -132,6 +144,7 @@ export function forkSteps(child: string): Step[] {
 export function waitSteps(
   relays: readonly Relay[],
   cleanUp: readonly Step[],
+  group?: GroupSetup,
   extras?: { readonly atEnd: readonly Step[]; readonly afterEnd: readonly Step[] },
 ): Step[] {
   return [
@@ -146,6 +159,7 @@ export function waitSteps(
     }),
     ...endRelaysSteps(relays),
     ...cleanUp,
+    ...(group === undefined ? [] : endGroupSteps(group)),
     ...(extras === undefined ? [] : [
       ...extras.atEnd,
       step("write", [REPORT_FD, { buffer: "status" }, 4], "tell", "the end", { ignore: true }),
@@ -153,7 +167,7 @@ export function waitSteps(
       step("exit_group", [0], "end", "the monitor"),
       place(LEFT, "more is left"),
     ]),
-    ...exitRecordSteps(),
+    ...exitRecordSteps(group !== undefined),
     step("write", [REPORT_FD, { buffer: "status" }, 4], "tell", "the end", { ignore: true }),
     step("exit_group", [0], "end", "the monitor"),
   ];

@@ -29,7 +29,8 @@ import {
   STDERR_FD,
   STDOUT_FD,
 } from "./monitor_fds.ts";
-import { unblockSignalsStep } from "./monitor_steps.ts";
+import { endGroupBuffers, endGroupSteps, GROUP_FD, type GroupSetup } from "./group_steps.ts";
+import { recordLength, unblockSignalsStep } from "./monitor_steps.ts";
 import { EXIT_RECORD, REPORT_FD, STATE_FD } from "./setup.ts";
 import { ERROR_FD } from "./map_ids.ts";
 
@@ -42,6 +43,8 @@ export interface MonitorPlan {
   readonly log: LogLimits;
   /** What goes before the end is told: a FUSE file system is unmounted. */
   readonly cleanUp: readonly Step[];
+  /** Where the container is in a control group of its own. */
+  readonly group: GroupSetup | undefined;
   /** The program that does what stands in {@linkcode LAST_WORK_FD}. */
   readonly worker: { readonly args: readonly string[]; readonly env: readonly string[] };
 }
@@ -70,7 +73,7 @@ export function planMonitor(plan: MonitorPlan): Tape {
   };
 }
 
-function monitorBuffers({ terminal }: MonitorPlan): Map<string, TapeBuffer> {
+function monitorBuffers({ terminal, group }: MonitorPlan): Map<string, TapeBuffer> {
   const [stdout, stderr] = terminal ? [INPUT_FD, -1] : [STDOUT_FD, STDERR_FD];
   const polled = new Uint8Array(3 * POLLFD.SIZE);
   [stdout, stderr, FIRST_PROCESS_FD].forEach((fd, index) =>
@@ -83,7 +86,7 @@ function monitorBuffers({ terminal }: MonitorPlan): Map<string, TapeBuffer> {
     ["no time", { sizeBytes: 16 }],
     ["source", { sizeBytes: 8 }],
     ["siginfo", { sizeBytes: SIGINFO.SIZE }],
-    ["status", { sizeBytes: 8 }],
+    ...(group === undefined ? [["status", { sizeBytes: 8 }] as const] : endGroupBuffers()),
     ...logBuffers(),
   ]);
 }
@@ -150,7 +153,7 @@ function followSteps(limits: LogLimits): Step[] {
 }
 
 /** Records how the container ended, and tells it. */
-function endSteps({ copiesStdin, cleanUp, worker }: MonitorPlan): Step[] {
+function endSteps({ copiesStdin, cleanUp, group, worker }: MonitorPlan): Step[] {
   return [
     mark("end", "the container has ended, and all it wrote is in the log"),
     ...(copiesStdin
@@ -170,9 +173,14 @@ function endSteps({ copiesStdin, cleanUp, worker }: MonitorPlan): Step[] {
     operate("store", [{ buffer: "status", offset: 1 }, { result: "value" }, 1], "note the code"),
     mark("status known", "the wait status is known"),
     ...cleanUp,
-    ...recordSteps(STATE_FD, "recorded", "the runtime directory"),
+    ...(group === undefined ? [] : [
+      ...endGroupSteps(group),
+      step("close", [GROUP_FD], "close", "the control group", { ignore: true }),
+      operate("load", [{ buffer: "record length" }, 0, 8], "the record's length", { id: "record length" }),
+    ]),
+    ...recordSteps(STATE_FD, "recorded", "the runtime directory", group !== undefined),
     // it may have been swept away (C-058)
-    ...recordSteps(CONTAINER_FD, "recorded", "the container's directory"),
+    ...recordSteps(CONTAINER_FD, "recorded", "the container's directory", group !== undefined),
     mark("recorded", "the end is recorded"),
     step("write", [REPORT_FD, { buffer: "status" }, 4], "tell", "the end", { ignore: true }),
     step("lseek", [LAST_WORK_FD, 0, SEEK_END], "is there work left in", "the plan", {
@@ -187,7 +195,7 @@ function endSteps({ copiesStdin, cleanUp, worker }: MonitorPlan): Step[] {
 }
 
 /** Writes the exit record, and goes on at `done` where that was possible. */
-function recordSteps(directory: number, done: string, where: string): Step[] {
+function recordSteps(directory: number, done: string, where: string, hasGroup: boolean): Step[] {
   const failed = `no record in ${where}`;
   const id = `record in ${where}`;
   const orElse = { jump: { when: "error", to: failed } } as const;
@@ -199,7 +207,10 @@ function recordSteps(directory: number, done: string, where: string): Step[] {
       where,
       { id, ...orElse },
     ),
-    step("write", [{ result: id }, { buffer: "status" }, 4], "write", "the exit record", { retry: true, ...orElse }),
+    step("write", [{ result: id }, { buffer: "status" }, recordLength(hasGroup)], "write", "the exit record", {
+      retry: true,
+      ...orElse,
+    }),
     step("close", [{ result: id }], "close", "the exit record", { ignore: true }),
     step("renameat2", [directory, `${EXIT_RECORD}.new`, directory, EXIT_RECORD, 0], "put in place", "exit record", {
       ...orElse,

@@ -11,6 +11,7 @@ const PLAN: MonitorPlan = {
   copiesStdin: true,
   log: { maxBytes: 1 << 20, maxFiles: 3 },
   cleanUp: [],
+  group: undefined,
   worker: { args: ["/usr/bin/dugout", "__last-work"], env: ["PATH=/usr/bin:/bin"] },
 };
 

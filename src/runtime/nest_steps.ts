@@ -11,8 +11,8 @@
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH, O_WRONLY } from "#linux/file.ts";
 import { type IdMap, type IdRange, mapText, mapWithin } from "#linux/idmap.ts";
 import { CLONE_NEWPID, CLONE_NEWUSER } from "#linux/namespaces.ts";
-import { SIGNALS } from "#linux/signals.ts";
 import { mark, operate, type Step, step, type TapeBuffer } from "#tape/step.ts";
+import { forkStep } from "./group_steps.ts";
 
 const PROC = new TextEncoder().encode("/proc/");
 const DIGITS = 16;
@@ -29,18 +29,20 @@ export const NEST_BUFFERS: readonly (readonly [string, TapeBuffer])[] = [
  * @param map Its ids, and those of the namespace that this process is in.
  * @param isPidOwner Whether it is the first one of a pid namespace of its own. That is made with it: a process whose children are
  * in another one can have no threads, and a monitor may become a program with threads.
+ * @param inGroup Whether it is born in the container's control group.
  */
 export function forkNestedSteps(
   { map, parent }: { readonly map: IdMap; readonly parent: IdMap },
   isPidOwner: boolean,
   child: string,
+  inGroup: boolean,
 ): Step[] {
-  const flags = CLONE_NEWUSER | (isPidOwner ? CLONE_NEWPID : 0) | SIGNALS.CHLD;
+  const flags = CLONE_NEWUSER | (isPidOwner ? CLONE_NEWPID : 0);
   return [
     step("pipe2", [{ buffer: "map pipe" }, O_CLOEXEC], "make", "pipe"),
     operate("load", [{ buffer: "map pipe" }, 0, 4], "its one end", { id: "map read" }),
     operate("load", [{ buffer: "map pipe", offset: 4 }, 0, 4], "its other end", { id: "map write" }),
-    step("clone", [flags, 0, 0, 0, 0], "fork", "the container's first process", {
+    forkStep(inGroup, flags, "the container's first process", {
       id: "init",
       jump: { when: "zero", to: child },
       hints: {

@@ -59,6 +59,19 @@ export function deathSignalSteps({ deathSignal }: { readonly deathSignal?: numbe
   return deathSignal === undefined ? [] : [step("prctl", [PR_SET_PDEATHSIG, deathSignal, 0, 0, 0], "die with", whom)];
 }
 
+/** Keeps a process, and those that it starts, to some processors: until one of them asks for others (sched_setaffinity(2)). */
+export function affinitySteps(processors: readonly number[] | undefined): Step[] {
+  if (processors === undefined) return [];
+  // a bit for each, in words of 64
+  const mask = new Uint8Array(8 * (Math.floor(Math.max(0, ...processors) / 64) + 1));
+  for (const number of processors) mask[number >> 3]! |= 1 << (number & 7);
+  return [
+    step("sched_setaffinity", [0, mask.length, mask], "keep to processors", processors.join(","), {
+      hints: { EINVAL: "none of them is there for you" },
+    }),
+  ];
+}
+
 /** Becomes a user of the container. @param groups Supplementary groups, or undefined to keep the caller's. */
 export function userSteps(uid: number, gid: number, groups: readonly number[] | undefined): Step[] {
   const hints = { EINVAL: "the id is outside of the range that this user namespace maps" };

@@ -7,6 +7,7 @@ import type { IdMap } from "#linux/idmap.ts";
 import type { ProcessSpec, RuntimeSpec } from "#oci/runtime_spec.ts";
 import type { LayeredRootfs } from "#storage/driver.ts";
 import type { NetworkAttachment } from "./attach_steps.ts";
+import type { GroupSetup } from "./group_steps.ts";
 import type { MaskKind } from "./mask_steps.ts";
 
 /** What a process of the engine's exits with when it cannot do its work, as with Docker. */
@@ -100,6 +101,10 @@ export interface ContainerSetup {
   readonly keepsOutput: boolean;
   /** Whether process 1 is a reaper that passes signals on: `--init`. */
   readonly init: boolean;
+  /** Where it is in a control group of its own, which whoever starts it makes meanwhile. */
+  readonly group?: GroupSetup | undefined;
+  /** The processors that it may use, where no control group keeps it to them. */
+  readonly affinity?: readonly number[] | undefined;
   /** A seccomp program, `struct sock_filter` by `struct sock_filter`, and the flags of seccomp(2). */
   readonly filter: { readonly program: Uint8Array; readonly flags: number } | undefined;
   /** Whether the filter keeps the program from keyrings. */

@@ -10,7 +10,7 @@ import { addressOf, allocate } from "#ffi/mod.ts";
 import { call as systemCall, type Fd, tryCall } from "#linux/call.ts";
 import { errnoName } from "#linux/errno.ts";
 import { EAGAIN, EINTR } from "#linux/errno_values.ts";
-import { close } from "#linux/file.ts";
+import { close, owned } from "#linux/file.ts";
 import { POLLIN, POLLOUT } from "#linux/poll.ts";
 import {
   AF_UNIX,
@@ -68,15 +68,19 @@ const HELLO: MethodCall = {
  * @throws {BusError}
  */
 export function openBus(path: string, owner: number, limitMs: number): Bus {
-  const untilMs = performance.now() + limitMs;
+  return converse(connectTo(path, owner).fd, limitMs);
+}
+
+/** A socket that is connected, and whose other end is served by that user. @throws {BusError} */
+export function connectTo(path: string, owner: number): ReturnType<typeof owned> {
   const socket = systemCall("socket", "unix stream", AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) as Fd;
   try {
     const address = encodeUnixAddress(path);
     const result = tryCall("connect", socket, addressOf(address.bytes), address.length);
-    if (result < 0) throw new BusError("BUS_REFUSED", `Cannot connect to ${path}: ${errnoName(-result)}`);
+    if (result < 0) throw new BusError("BUS_REFUSED", `nobody answers at ${path}: ${errnoName(-result)}`);
     const peer = readPeerUid(socket);
     if (peer !== owner) throw new BusError("BUS_FOREIGN", `${path} is served by the user ${peer}, not by ${owner}`);
-    return converse(socket, untilMs - performance.now());
+    return owned(socket);
   } catch (error) {
     close(socket);
     throw error;

@@ -2,10 +2,10 @@ import { commitContainer } from "#engine/files/commit.ts";
 import { diffContainer, exportContainer } from "#engine/files/container_trees.ts";
 import { findContainer, readStatus } from "#engine/record/containers.ts";
 import { containerEvent, noteEvent } from "#engine/events/events.ts";
+import { canPause, whilePaused } from "#engine/life/pause_container.ts";
 import { whereabouts } from "#engine/record/whereabouts.ts";
 import type { Fd } from "#linux/call.ts";
 import { isTerminal } from "#linux/terminal.ts";
-import { DugoutError } from "#oci/error.ts";
 import { parseReference } from "#oci/reference.ts";
 import { escapeText } from "#oci/text.ts";
 import { openContainerContext } from "../context.ts";
@@ -60,27 +60,22 @@ export async function runCommit({ options, args, global }: Invocation): Promise<
   const engine = await openContainerContext(global);
   const record = recordOf(findContainer(engine, name));
   const quiet = hasSwitch(options, "quiet");
-  if (readStatus(engine, record, whereabouts()).kind === "running") {
-    const pause = switchOption(options, "pause");
-    if (pause === true) {
-      throw new DugoutError(
-        "PAUSE_IMPOSSIBLE",
-        `Cannot pause the container "${record.name}" for the commit: that needs a control group of its own`,
-        { exitCode: 1, hint: "leave --pause out, or stop the container first" },
-      );
-    }
-    if (pause === undefined && !quiet) {
-      engine.warn(
-        `container "${record.name}" runs on while it is committed: what it writes meanwhile may be in the image in part (--pause=false says that this is known)`,
-      );
-    }
+  const pause = switchOption(options, "pause");
+  const isRunning = readStatus(engine, record, whereabouts()).kind === "running";
+  const pauses = isRunning && pause !== false && (pause === true || canPause(engine, record));
+  if (isRunning && !pauses && pause === undefined && !quiet) {
+    engine.warn(
+      `container "${record.name}" runs on while it is committed: what it writes meanwhile may be in the image in part (--pause=false says that this is known)`,
+    );
   }
-  const image = await commitContainer(engine, record, {
-    reference: reference === undefined ? undefined : parseReference(reference),
-    changes: listOption(options, "change"),
-    author: textOption(options, "author"),
-    message: textOption(options, "message"),
-  });
+  const commit = () =>
+    commitContainer(engine, record, {
+      reference: reference === undefined ? undefined : parseReference(reference),
+      changes: listOption(options, "change"),
+      author: textOption(options, "author"),
+      message: textOption(options, "message"),
+    });
+  const image = await (pauses ? whilePaused(engine, record, commit) : commit());
   printOut(`${image.id}\n`);
   return 0;
 }

@@ -191,7 +191,7 @@ function describeStatus(container: Container, nowMs: number): string {
     case "created":
       return "Created";
     case "running":
-      return `Up ${humanDuration(nowMs - status.state.startedMs)}`;
+      return `Up ${humanDuration(nowMs - status.state.startedMs)}${status.isPaused ? " (Paused)" : ""}`;
     case "exited": {
       const { finishedMs } = status.end;
       const ago = finishedMs === undefined ? "" : ` ${humanDuration(nowMs - finishedMs)} ago`;

@@ -2,6 +2,7 @@ import { formatHostPort, listPorts, publishedPorts } from "#engine/describe/desc
 import { type Container, findContainer, readStatus } from "#engine/record/containers.ts";
 import { machineMemoryBytes, processorPercent, sampleUsage, type UsageSample } from "#engine/inside/container_usage.ts";
 import type { Engine } from "#engine/engine.ts";
+import { pauseContainer, unpauseContainer } from "#engine/life/pause_container.ts";
 import { requireRunning } from "#engine/inside/require_running.ts";
 import { readSpecFile } from "#engine/prepare/spec_file.ts";
 import { topContainer } from "#engine/inside/top_container.ts";
@@ -63,18 +64,10 @@ export async function runPort({ options, args, global }: Invocation): Promise<nu
 
 /** `dugout pause` and `dugout unpause` */
 export function runPause(invocation: Invocation): Promise<number> {
-  const word = invocation.command.names[0] ?? "";
+  const act = invocation.command.names[0] === "pause" ? pauseContainer : unpauseContainer;
   return forEachName(invocation, (engine, name) => {
-    const { id } = requireRunning(engine, name);
-    throw new DugoutError(
-      word === "pause" ? "PAUSE_IMPOSSIBLE" : "NOT_PAUSED",
-      word === "pause"
-        ? `Cannot pause the container ${
-          id.slice(0, 12)
-        }: only a control group of its own can be frozen as a whole, and this version makes none`
-        : `Container ${id} is not paused`,
-      word === "pause" ? { hint: "'dugout kill -s STOP' stops its first process, and '-s CONT' lets it go on" } : {},
-    );
+    act(engine, recordOf(findContainer(engine, name)));
+    return name;
   });
 }
 

@@ -52,7 +52,8 @@ export const FILE_COMMANDS: readonly CommandDeclaration[] = [
       { flags: "-m, --message", value: "string", summary: "comment in its history" },
       {
         flags: "-p, --pause",
-        summary: "refused for a container that runs: there is nothing to pause it with; false silences the warning",
+        summary: "pause it meanwhile, where it has a control group of its own; false lets it run",
+        default: "true",
       },
       { flags: "-q, --quiet", summary: "no warnings" },
     ],

@@ -266,6 +266,13 @@ export const RUN_OPTIONS: readonly OptionDeclaration[] = [
     group: LIMITS,
     summary: "writes a second to a device",
   },
+  {
+    flags: "--limits",
+    value: "mode",
+    group: LIMITS,
+    summary: "enforced: a limit that cannot be had is an error; best-effort: a warning",
+    default: "enforced",
+  },
   { flags: "--cgroup-parent", value: "string", group: LIMITS, summary: "cgroup below which its own is made" },
 
   // Its life

@@ -16,6 +16,7 @@ import type { Relay } from "#runtime/setup.ts";
 import { encodeTape } from "#tape/encode.ts";
 import { type ContainerDirectory, nameText } from "../record/container_directory.ts";
 import type { Engine } from "../engine.ts";
+import { isLimited } from "../prepare/limits.ts";
 import type { Prepared, RootSource } from "../prepare/prepare.ts";
 import { wantsNetworks } from "../network/wants_networks.ts";
 import { healthConfig } from "../health/health_config.ts";
@@ -54,7 +55,8 @@ export function isRememberable(request: RunRequest, options: RunOptions, root: R
   const kinds = [request.network, request.pid, request.ipc, request.uts, request.userns].map(({ kind }) => kind);
   return options.rm && !options.tty && !options.detach && options.rootfs === undefined && options.pull !== "always" &&
     options.cidfile === undefined && options.pidfile === undefined && (options.name ?? "").length <= MOST_NAME_BYTES &&
-    request.userns.kind !== "nomap" && request.mounts.length === 0 && request.devices.length === 0 &&
+    request.userns.kind !== "nomap" && !isLimited(request.limits) && !request.security.writableCgroups &&
+    request.mounts.length === 0 && request.devices.length === 0 &&
     !needsOpening(request, root.config) &&
     // the keeper is called by the whole way alone
     healthConfig(request.health, root.config) === undefined && !kinds.includes("container") &&

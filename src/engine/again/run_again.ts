@@ -19,7 +19,7 @@ import { GO_FD, READY_FD } from "#runtime/map_ids.ts";
 import { exitCodeOf, launchContainer, lostMonitorError, type Running } from "#runtime/launch_container.ts";
 import { type ContainerId, makeContainerId, makeContainerName } from "../record/container_id.ts";
 import type { EngineOptions } from "../engine.ts";
-import { containerEvent, dieEvent, type EventSubject, foregroundEvents, noteEvents } from "../events/events.ts";
+import { containerEvent, dieEvents, type EventSubject, foregroundEvents, noteEvents } from "../events/events.ts";
 import { followRun } from "../streams/follow_run.ts";
 import { holdSignals } from "../streams/foreground.ts";
 import { openStdio, type StdioFds } from "../streams/stdio.ts";
@@ -142,7 +142,7 @@ async function follow({ options }: AgainInput, plan: RememberedPlan, started: St
   const isOurs = removed ? await removeState(plan, own.id, stayed !== undefined) : await discard(plan, own, options);
   const exitCode = status === undefined ? undefined : exitCodeOf(status);
   const end = isOurs
-    ? [dieEvent(subject, { exitCode, startedMs }, Date.now()), containerEvent(subject, "destroy")]
+    ? [...dieEvents(subject, { exitCode, startedMs }, Date.now()), containerEvent(subject, "destroy")]
     : [];
   noteEvents(plan, stayed === undefined ? [...begin, ...end] : end);
   if (exitCode === undefined) throw lostMonitorError("while it ran");

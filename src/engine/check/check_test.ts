@@ -40,6 +40,7 @@ const GOOD: MachineFacts = {
     bus: { socket: "/run/user/1000/bus" },
     managerControllers: ["cpuset", "cpu", "io", "memory", "pids"],
     batch: undefined,
+    isUnit: false,
     nsdelegate: true,
   },
   store: {

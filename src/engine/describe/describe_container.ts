@@ -28,6 +28,7 @@ import { shownExitCode } from "../record/containers.ts";
 /** Docker's word for what has become of a container; `unknown` of one on another machine. */
 export function stateWord(status: ContainerStatus): string {
   if (status.kind === "exited" && status.isRestarting) return "restarting";
+  if (status.kind === "running" && status.isPaused) return "paused";
   return status.kind === "elsewhere" ? "unknown" : status.kind;
 }
 
@@ -163,9 +164,9 @@ function describeState(engine: Engine, container: Container): Record<string, unk
     Status: stateWord(status),
     // docker's restarting ones count as running
     Running: isRunning || isRestarting,
-    Paused: false,
+    Paused: isRunning && status.isPaused === true,
     Restarting: isRestarting,
-    OOMKilled: false,
+    OOMKilled: end?.oomKilled === true,
     Dead: false,
     Pid: isRunning ? status.state.pid : 0,
     ExitCode: status.kind === "created" ? end?.exitCode ?? 0 : shownExitCode(container),

@@ -3,7 +3,14 @@
  *
  * @module
  */
-import type { RunOptions, RunRequest, SecurityRequest, UlimitRequest } from "#docker/run_request.ts";
+import type {
+  DeviceAmount,
+  LimitsRequest,
+  RunOptions,
+  RunRequest,
+  SecurityRequest,
+  UlimitRequest,
+} from "#docker/run_request.ts";
 import type { RecordedMount } from "../record/container_record.ts";
 import { describePortBindings } from "./describe_networks.ts";
 import { MASKED_PATHS, READONLY_PATHS } from "../prepare/system_paths.ts";
@@ -63,7 +70,7 @@ export function describeHostConfig({ request, options, mounts, network }: HostCo
     Sysctls: request.sysctls.size === 0 ? undefined : request.sysctls,
     Runtime: "dugout",
     Isolation: "",
-    ...NO_LIMITS,
+    ...describeLimits(request.limits),
     Devices: request.devices.map(({ hostPath, containerPath, access }) => ({
       PathOnHost: hostPath,
       PathInContainer: containerPath,
@@ -78,34 +85,38 @@ export function describeHostConfig({ request, options, mounts, network }: HostCo
   };
 }
 
-/** No limit of a control group can be had in this version: each is refused when it is asked for. */
-const NO_LIMITS = {
-  CpuShares: 0,
-  Memory: 0,
-  NanoCpus: 0,
-  CgroupParent: "",
-  BlkioWeight: 0,
-  BlkioWeightDevice: [],
-  BlkioDeviceReadBps: [],
-  BlkioDeviceWriteBps: [],
-  BlkioDeviceReadIOps: [],
-  BlkioDeviceWriteIOps: [],
-  CpuPeriod: 0,
-  CpuQuota: 0,
-  CpuRealtimePeriod: 0,
-  CpuRealtimeRuntime: 0,
-  CpusetCpus: "",
-  CpusetMems: "",
-  MemoryReservation: 0,
-  MemorySwap: 0,
-  MemorySwappiness: null,
-  OomKillDisable: null,
-  PidsLimit: null,
-  CpuCount: 0,
-  CpuPercent: 0,
-  IOMaximumIOps: 0,
-  IOMaximumBandwidth: 0,
-} as const;
+/** Docker's fields of limits, with what it has for those that are not set. */
+export function describeLimits(limits: LimitsRequest): Record<string, unknown> {
+  const rates = (devices: readonly DeviceAmount[]) => devices.map(({ path, amount }) => ({ Path: path, Rate: amount }));
+  const memory = limits.memoryBytes ?? 0;
+  return {
+    CpuShares: limits.cpuShares ?? 0,
+    Memory: memory,
+    NanoCpus: limits.nanoCpus ?? 0,
+    CgroupParent: limits.cgroupParent ?? "",
+    BlkioWeight: limits.blkioWeight ?? 0,
+    BlkioWeightDevice: limits.blkioWeightDevices.map(({ path, amount }) => ({ Path: path, Weight: amount })),
+    BlkioDeviceReadBps: rates(limits.deviceReadBps),
+    BlkioDeviceWriteBps: rates(limits.deviceWriteBps),
+    BlkioDeviceReadIOps: rates(limits.deviceReadIops),
+    BlkioDeviceWriteIOps: rates(limits.deviceWriteIops),
+    CpuPeriod: limits.cpuPeriod ?? 0,
+    CpuQuota: limits.cpuQuota ?? 0,
+    CpuRealtimePeriod: 0,
+    CpuRealtimeRuntime: 0,
+    CpusetCpus: limits.cpusetCpus ?? "",
+    CpusetMems: limits.cpusetMems ?? "",
+    MemoryReservation: limits.memoryReservationBytes ?? 0,
+    MemorySwap: limits.memorySwapBytes ?? memory * 2,
+    MemorySwappiness: null,
+    OomKillDisable: null,
+    PidsLimit: limits.pidsLimit ?? null,
+    CpuCount: 0,
+    CpuPercent: 0,
+    IOMaximumIOps: 0,
+    IOMaximumBandwidth: 0,
+  };
+}
 
 function listOrNull<T>(list: readonly T[]): readonly T[] | null {
   return list.length === 0 ? null : list;

@@ -96,16 +96,23 @@ export function killEvent(subject: EventSubject, signal: number): EngineEvent {
   return containerEvent(subject, "kill", { signal: String(signal) });
 }
 
-/** The end of a container, with Docker's attributes. @param ranMs How long it ran, where that is known. */
-export function dieEvent(
+/** The end of a container, with Docker's attributes; in front of it that its memory had run out, where it had. */
+export function dieEvents(
   subject: EventSubject,
-  end: { readonly exitCode: number | undefined; readonly startedMs?: number | undefined },
+  end: {
+    readonly exitCode: number | undefined;
+    readonly startedMs?: number | undefined;
+    readonly oomKilled?: boolean | undefined;
+  },
   timeMs: number,
-): EngineEvent {
+): EngineEvent[] {
   const ran = end.startedMs === undefined
     ? {}
     : { execDuration: String(Math.max(0, Math.trunc((timeMs - end.startedMs) / 1000))) };
-  return containerEvent(subject, "die", { ...ran, exitCode: String(end.exitCode ?? 255) }, timeMs);
+  return [
+    ...(end.oomKilled === true ? [containerEvent(subject, "oom", {}, timeMs)] : []),
+    containerEvent(subject, "die", { ...ran, exitCode: String(end.exitCode ?? 255) }, timeMs),
+  ];
 }
 
 /** A volume that was made or removed, or (with the container's id) mounted. */

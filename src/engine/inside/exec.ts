@@ -10,6 +10,7 @@
  */
 import * as fs from "node:fs";
 import { join } from "node:path";
+import { findGroup, isFrozen } from "#cgroup/find_group.ts";
 import type { Fd } from "#linux/call.ts";
 import { AT_FDCWD, close, O_DIRECTORY, O_RDONLY, O_RDWR, openAt } from "#linux/file.ts";
 import { randomHex } from "#linux/random.ts";
@@ -78,7 +79,11 @@ export async function execInContainer(input: ExecInput): Promise<ExecEnd> {
   let entered: Entered;
   try {
     state = findQuickly(places, input.container) ?? await input.findSlowly(input.container);
-    entered = enter(input, state, requireSpec(places, state), id);
+    const group = findGroup(state.id, state.pid);
+    if (group !== undefined && isFrozen(group.path)) throw pausedError(state.id);
+    const join = group === undefined ? undefined : (await import("#cgroup/join_group.ts")).joinGroup;
+    const joinGroup = group === undefined || join === undefined ? undefined : (pid: number) => join(group, pid);
+    entered = enter(input, state, requireSpec(places, state), id, joinGroup);
   } catch (error) {
     signals?.release();
     throw error;
@@ -101,6 +106,13 @@ export async function execInContainer(input: ExecInput): Promise<ExecEnd> {
   return end;
 }
 
+/** Docker's words. */
+function pausedError(id: string): DugoutError {
+  return new DugoutError("CONTAINER_PAUSED", `Container ${id} is paused, unpause the container before exec`, {
+    exitCode: 1,
+  });
+}
+
 function requireSpec({ dataRoot }: EventPlace, { id }: ContainerState): SpecFile {
   const spec = readSpecFile(dataRoot, id);
   if (spec !== undefined) return spec;
@@ -110,7 +122,13 @@ function requireSpec({ dataRoot }: EventPlace, { id }: ContainerState): SpecFile
 }
 
 /** Starts the program. @throws What went wrong; CONTAINER_NOT_RUNNING where it was that the container had ended. */
-function enter(input: ExecInput, state: ContainerState, spec: SpecFile, id: string): Entered {
+function enter(
+  input: ExecInput,
+  state: ContainerState,
+  spec: SpecFile,
+  id: string,
+  joinGroup: ((pid: number) => string) | undefined,
+): Entered {
   const { request, options, size } = input;
   using target = openTarget(state, spec.init);
   try {
@@ -140,9 +158,14 @@ function enter(input: ExecInput, state: ContainerState, spec: SpecFile, id: stri
         host,
         namespaces,
         stdio,
+        affinity: spec.affinity,
+        inGroup: joinGroup !== undefined,
         keepsRecord,
       });
-      fds = openFds(target, streams, keepsRecord ? makeRecordDirectory(input, state.id, id) : undefined);
+      fds = {
+        ...openFds(target, streams, keepsRecord ? makeRecordDirectory(input, state.id, id) : undefined),
+        joinGroup,
+      };
       const tape = input.transformTape?.(planned) ?? planned;
       const entered = startExec(tape, options.tty, fds);
       if (keepsRecord) writeExecRecord(input, state.id, id, entered);

@@ -31,7 +31,7 @@ export async function createContainer(input: MakeInput, planned: () => void = ()
   const wantedName = options.name === undefined ? undefined : checkContainerName(options.name);
   const plan = await planRun(input);
   planned();
-  startNotices(request).forEach(engine.warn);
+  startNotices(request, plan).forEach(engine.warn);
   checkStore(engine);
   const { id } = plan.directory;
   return await withContainerLock(engine, id, async () => {

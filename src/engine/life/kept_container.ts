@@ -36,7 +36,7 @@ export function readKeptRequest(record: ContainerRecord): KeptRequest {
 export async function openKeptContainer(engine: Engine, record: ContainerRecord): Promise<KeptContainer> {
   const kept = readKeptRequest(record);
   const directory = containerDirectory(engine.dataRoot, engine.runRoot, record.id as ContainerId);
-  const plan = { directory, ...await openKeptRoot(engine, record, kept, directory) };
+  const plan = { directory, limits: undefined, ...await openKeptRoot(engine, record, kept, directory) };
   const request = settleMounts(kept.request, record.mounts);
   return { ...kept, request, record, plan, mounts: await openMountsAgain(engine, request, plan) };
 }

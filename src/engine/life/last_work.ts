@@ -13,7 +13,7 @@ import { readExitRecord } from "../record/container_end.ts";
 import { containerDirectory, gonePath, releaseName, removeContainerDirectory } from "../record/container_directory.ts";
 import type { ContainerId } from "../record/container_id.ts";
 import { readRecord } from "../record/container_record.ts";
-import { containerEvent, dieEvent, type EventPlace, noteEvents, volumeEvent } from "../events/events.ts";
+import { containerEvent, dieEvents, type EventPlace, noteEvents, volumeEvent } from "../events/events.ts";
 import { forgetLock, withContainerLock } from "../record/lock_container.ts";
 import { ownVolumes } from "./remove.ts";
 import { volumeUsers } from "../volumes/remove_volumes.ts";
@@ -65,7 +65,7 @@ export async function doLastWork(work: LastWork): Promise<void> {
     const volumes = await removeOwnVolumes(work, ownVolumes(record));
     if (!wasThere) return;
     noteEvents(work, [
-      dieEvent(record, { exitCode: exit?.exitCode, startedMs: work.startedMs }, exit?.finishedMs ?? Date.now()),
+      ...dieEvents(record, { exitCode: undefined, ...exit, startedMs: work.startedMs }, exit?.finishedMs ?? Date.now()),
       containerEvent(record, "destroy"),
       ...volumes.map((name) => volumeEvent(name, "destroy")),
     ]);

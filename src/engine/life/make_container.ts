@@ -27,6 +27,7 @@ import {
 } from "../record/container_record.ts";
 import type { Engine } from "../engine.ts";
 import { makeTreeDirectories } from "../prepare/host_tree.ts";
+import { type ContainerLimits, openLimits } from "../prepare/limits.ts";
 import { copyLayers } from "../prepare/layers.ts";
 import type { OpenedMounts } from "../prepare/open_mounts.ts";
 import { isNoexec } from "../paths.ts";
@@ -53,15 +54,17 @@ export interface Plan {
   readonly root: RootSource;
   readonly map: IdMap;
   readonly user: ResolvedUser;
+  readonly limits: ContainerLimits | undefined;
 }
 
 /** Plans a container: its image is found, pulled and unpacked. */
-export async function planRun({ engine, request, options, fetchImage }: MakeInput): Promise<Plan> {
+export async function planRun({ engine, request, options, fetchImage, isNew }: MakeInput): Promise<Plan> {
   const id = makeContainerId();
   const directory = containerDirectory(engine.dataRoot, engine.runRoot, id);
+  const limits = await openLimits(engine, request, options.detach && isNew !== true);
   const opened = await openRoot({ engine, request, options, directory, fetchImage });
   checkHealthAction(request, opened.root.config);
-  return { directory, ...opened };
+  return { directory, limits, ...opened };
 }
 
 /** Of a container without a check nobody will ever say that it is unhealthy. */
@@ -79,11 +82,12 @@ const NO_NETWORK_YET =
   "this version has no network of its own yet: the container shares this machine's (say --network host or none to choose)";
 
 /** What the user has to know of a container that is started. */
-export function startNotices(request: RunRequest): string[] {
+export function startNotices(request: RunRequest, { limits }: Pick<Plan, "limits">): string[] {
   const publishes = request.ports.length > 0 || request.publishAll;
   return [
     ...(request.network.kind === "default" ? [NO_NETWORK_YET] : []),
     ...(request.network.kind === "host" && publishes ? [PORTS_OF_HOST] : []),
+    ...limits?.notices ?? [],
   ];
 }
 

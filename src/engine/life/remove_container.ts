@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sweepOwnGroups } from "#cgroup/sweep_groups.ts";
 import { SIGNALS } from "#linux/signals.ts";
 import { DugoutError } from "#oci/error.ts";
 import { delay } from "#storage/delay.ts";
@@ -81,6 +82,7 @@ async function discardFound(
 ): Promise<void> {
   const directory = containerDirectory(engine.dataRoot, engine.runRoot, id as ContainerId);
   const wasThere = await discardContainer(engine, directory);
+  sweepOwnGroups((other) => other === id ? true : undefined);
   forgetRestart(engine, id);
   if (record !== undefined && restartPolicyOf(record).kind !== "no") wakeKeeper(engine);
   const volumes = options.volumes || record?.rm === true ? ownVolumes(record) : [];
@@ -119,6 +121,13 @@ async function makeSureItEnded(
       });
     case "running": {
       if (!force) {
+        if (status.isPaused) {
+          throw new DugoutError(
+            "CONTAINER_RUNNING",
+            `cannot remove container "${record.name}": container is paused and must be unpaused first`,
+            { exitCode: 1, hint: "or force it: rm -f" },
+          );
+        }
         throw new DugoutError("CONTAINER_RUNNING", `cannot remove container "${record.name}": container is running`, {
           exitCode: 1,
           hint: "stop the container before removing it, or force it: rm -f",

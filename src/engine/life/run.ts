@@ -17,7 +17,7 @@ import { type ContainerDirectory, takeName, writeContainerFile } from "../record
 import { labelsOf, makeRecord, recordMounts } from "../record/container_record.ts";
 import { type ContainerEnd, writeEnd } from "../record/container_end.ts";
 import type { Engine } from "../engine.ts";
-import { containerEvent, dieEvent, type EventSubject, foregroundEvents, noteEvents } from "../events/events.ts";
+import { containerEvent, dieEvents, type EventSubject, foregroundEvents, noteEvents } from "../events/events.ts";
 import { followRun } from "../streams/follow_run.ts";
 import { type HeldSignals, holdSignals } from "../streams/foreground.ts";
 import { parentMap, prepareContainer, type Prepared } from "../prepare/prepare.ts";
@@ -27,6 +27,7 @@ import { discardContainer, forgetContainer } from "./remove.ts";
 import { readBootId, readStartTime } from "#linux/proc.ts";
 import { writeState } from "../record/state.ts";
 import { needsOpening, type OpenedMount, plainMounts } from "../volumes/volume_mounts.ts";
+import { readEndRecord } from "../record/wait_status.ts";
 import { openPidfile, type Pidfile } from "../record/pidfile.ts";
 import type { Networking } from "../network/networking.ts";
 import { wantsNetworks } from "../network/wants_networks.ts";
@@ -136,7 +137,9 @@ export async function explainRun(input: RunInput): Promise<Prepared> {
  */
 export async function runContainer(input: RunInput): Promise<RunResult> {
   const { engine, options, request } = input;
-  const { plan: { directory, root }, subject, running, signals, startedMs, volumes, remember } = await startRun(input);
+  const { plan: { directory, root, limits }, subject, running, signals, startedMs, volumes, remember } = await startRun(
+    input,
+  );
   const end = followRun(running, directory.state, signals, () => engine);
   // signals are passed on already, and the container runs beside us
   remember?.();
@@ -146,12 +149,16 @@ export async function runContainer(input: RunInput): Promise<RunResult> {
   attended?.stop();
   await leaveNetworks(input, directory.id);
   const exitCode = status === undefined ? undefined : exitCodeOf(status);
-  const die = dieEvent(subject, { exitCode, startedMs }, Date.now());
+  const oomKilled = limits?.group !== undefined && readEndRecord(directory.state)?.oomKilled === true;
+  limits?.leaveGroup(directory.id);
+  const die = dieEvents(subject, { exitCode, startedMs, oomKilled }, Date.now());
   if (options.rm) {
     const wasThere = await discardContainer(engine, directory);
     await forgetContainer(engine, subject, volumes);
-    if (wasThere) noteEvents(engine, [die, containerEvent(subject, "destroy")]);
-  } else if (noteEnd(directory, { exitCode, startedMs, finishedMs: Date.now() })) noteEvents(engine, [die]);
+    if (wasThere) noteEvents(engine, [...die, containerEvent(subject, "destroy")]);
+  } else if (noteEnd(directory, { exitCode, startedMs, finishedMs: Date.now(), ...(oomKilled ? { oomKilled } : {}) })) {
+    noteEvents(engine, die);
+  }
   if (status === undefined) throw lostMonitorError("while it ran");
   return { id: directory.id, exitCode: exitCodeOf(status) };
 }
@@ -198,7 +205,7 @@ async function startRun(input: RunInput): Promise<Started> {
   const plan = await planRun(input);
   held?.mapIds();
   const { directory, user } = plan;
-  const notices = startNotices(request);
+  const notices = startNotices(request, plan);
   notices.forEach(engine.warn);
   checkStore(engine);
 
@@ -227,7 +234,7 @@ async function startRun(input: RunInput): Promise<Started> {
     const tape = input.transformTape?.(prepared.tape) ?? prepared.tape;
     held?.ready();
     signals = options.sigProxy ? holdSignals() : undefined;
-    running = start({ ...prepared, tape }, directory, stdioFds);
+    running = start({ ...prepared, tape }, plan, name, stdioFds);
   } catch (error) {
     signals?.release();
     stdioFds?.close();
@@ -303,12 +310,13 @@ function keepPlan(
     });
 }
 
-function start(prepared: Prepared, directory: ContainerDirectory, stdio: StdioFds): Running {
+function start(prepared: Prepared, { directory, limits }: Plan, name: string, stdio: StdioFds): Running {
   const state = openAt(AT_FDCWD, directory.state, O_RDONLY | O_DIRECTORY);
   return startContainer(prepared.setup, prepared.tape, {
     stdio: stdio.stdio,
     others: stdio.relayFds,
     state,
+    joinGroup: limits?.joinGroup({ id: directory.id, name }),
     release() {
       close(state);
       stdio.close();

@@ -79,5 +79,6 @@ export async function runKept(input: RunInput): Promise<{ id: ContainerId; end: 
     terminal: tty ? { interactive, detachKeys } : undefined,
     signals,
   });
+  if (end.kind === "ended") plan.limits?.leaveGroup(directory.id);
   return { id: directory.id, end };
 }

@@ -5,10 +5,12 @@
  */
 import { existsSync, type FSWatcher, watch } from "node:fs";
 import { join } from "node:path";
+import { findGroup, killGroup } from "#cgroup/find_group.ts";
 import { type Fd, tryCall } from "#linux/call.ts";
 import { errnoName, OsError } from "#linux/errno.ts";
 import { ESRCH } from "#linux/errno_values.ts";
 import { close } from "#linux/file.ts";
+import { SIGNALS } from "#linux/signals.ts";
 import type { ContainerRecord } from "../record/container_record.ts";
 import { type ContainerStatus, readStatus } from "../record/containers.ts";
 import type { Engine } from "../engine.ts";
@@ -28,7 +30,10 @@ export function signalContainer(state: ContainerState, signal: number): boolean 
   try {
     // the number may have been given to another process before it was opened, not afterwards
     if (readStartTime(state.pid) !== state.startTime) return false;
+    const group = signal === SIGNALS.KILL ? findGroup(state.id, state.pid) : undefined;
     const result = tryCall("pidfd_send_signal", pidfd as Fd, signal, 0, 0);
+    // all of it: with the host's pid namespace others do not end with the first process
+    if (group !== undefined) killGroup(group.path);
     if (result === -ESRCH) return false;
     if (result < 0) throw failed("pidfd_send_signal", state, result);
     return true;

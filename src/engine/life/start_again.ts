@@ -11,6 +11,7 @@ import { readStatus } from "../record/containers.ts";
 import type { Engine } from "../engine.ts";
 import { containerEvent, noteEvent } from "../events/events.ts";
 import { type KeptContainer, openKeptContainer, readKeptRequest } from "./kept_container.ts";
+import { openLimits } from "../prepare/limits.ts";
 import { forgetVolatile } from "../prepare/kept_root.ts";
 import { withContainerLock } from "../record/lock_container.ts";
 import { startNotices } from "./make_container.ts";
@@ -56,8 +57,9 @@ export async function startAgain(
     using held = parent === undefined ? undefined : openParentNamespace(engine.runRoot, parent);
     held?.mapIds();
     const container = await openKeptContainer(engine, record);
-    const { plan, mounts, request } = container;
-    startNotices(request).forEach(engine.warn);
+    const { mounts, request } = container;
+    const plan = { ...container.plan, limits: await openLimits(engine, request, !options.isAttached) };
+    startNotices(request, plan).forEach(engine.warn);
     // docker's order (C-122)
     if (options.isAttached) noteEvent(engine, containerEvent(record, "attach"));
     forgetVolatile(plan.root.rootfs);
@@ -82,7 +84,10 @@ function isRunning(engine: Engine, record: ContainerRecord): boolean {
   const status = readStatus(engine, record, whereabouts());
   switch (status.kind) {
     case "running":
-      return true;
+      if (!status.isPaused) return true;
+      throw new DugoutError("CONTAINER_PAUSED", "cannot start a paused container, try unpause instead", {
+        exitCode: 1,
+      });
     case "elsewhere":
       throw new DugoutError(
         "CONTAINER_ELSEWHERE",

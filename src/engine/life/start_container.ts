@@ -203,6 +203,7 @@ function launch(input: StartInput, startedMs: number, networking: Networking | u
     stdio: stdio.stdio,
     others,
     state,
+    joinGroup: plan.limits?.joinGroup({ id: directory.id, name: input.subject.name }),
     // the container's ends of the pipes are the container's alone
     release: () => stdio.close(),
   });
@@ -213,12 +214,13 @@ function launch(input: StartInput, startedMs: number, networking: Networking | u
   return { running, log: opened, fromByte };
 }
 
-function monitorTape({ request }: StartInput, { setup: { stdio, rootfs } }: Prepared): Tape {
+function monitorTape({ request }: StartInput, { setup: { stdio, rootfs, group } }: Prepared): Tape {
   return planMonitor({
     terminal: stdio.kind === "terminal",
     copiesStdin: stdio.kind === "inherit" && stdio.relays.length > 0,
     log: logLimits(request.log),
     cleanUp: cleanUpSteps(rootfs),
+    group,
     worker: { args: [...ownCommand(), LAST_WORK_ARGUMENT], env: workerEnvironment() },
   });
 }

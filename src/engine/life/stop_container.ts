@@ -9,6 +9,7 @@ import type { ContainerRecord } from "../record/container_record.ts";
 import { type ContainerStatus, readStatus } from "../record/containers.ts";
 import type { Engine } from "../engine.ts";
 import { containerEvent, killEvent, noteEvent } from "../events/events.ts";
+import { thaw } from "./pause_container.ts";
 import { signalContainer, waitForEnd } from "./signal_container.ts";
 import { whereabouts } from "../record/whereabouts.ts";
 
@@ -29,13 +30,15 @@ export interface StopOptions {
  * @throws {DugoutError} CONTAINER_ELSEWHERE, CONTAINER_STUCK.
  */
 export async function stopContainer(engine: Engine, record: ContainerRecord, options: StopOptions): Promise<void> {
-  const state = runningState(engine, record);
-  if (state === undefined) return;
+  const running = runningStatus(engine, record);
+  if (running === undefined) return;
+  const { state, isPaused } = running;
   const seconds = options.timeoutSeconds ?? record.stopTimeoutSeconds ?? STOP_SECONDS;
   if (seconds !== 0) {
     const signal = options.signal ?? record.stopSignal ?? SIGNALS.TERM;
     if (!signalContainer(state, signal)) return;
     noteEvent(engine, killEvent(record, signal));
+    if (isPaused) thaw(state);
     const status = await waitForEnd(engine, record, seconds < 0 ? undefined : seconds * 1000);
     if (status?.kind !== "running") return noteEvent(engine, containerEvent(record, "stop"));
   }
@@ -56,8 +59,8 @@ export async function stopContainer(engine: Engine, record: ContainerRecord, opt
  * @throws {DugoutError} CONTAINER_NOT_RUNNING, CONTAINER_ELSEWHERE.
  */
 export function killContainer(engine: Engine, record: ContainerRecord, signal: number): void {
-  const state = runningState(engine, record);
-  if (state === undefined || !signalContainer(state, signal)) {
+  const running = runningStatus(engine, record);
+  if (running === undefined || !signalContainer(running.state, signal)) {
     throw new DugoutError(
       "CONTAINER_NOT_RUNNING",
       `cannot kill container: ${record.name}: container ${record.id.slice(0, 12)} is not running`,
@@ -65,9 +68,10 @@ export function killContainer(engine: Engine, record: ContainerRecord, signal: n
     );
   }
   noteEvent(engine, killEvent(record, signal));
+  if (running.isPaused && [SIGNALS.KILL, record.stopSignal ?? SIGNALS.TERM].includes(signal)) thaw(running.state);
 }
 
-function runningState(engine: Engine, record: ContainerRecord) {
+function runningStatus(engine: Engine, record: ContainerRecord) {
   const status: ContainerStatus = readStatus(engine, record, whereabouts());
   if (status.kind === "elsewhere") {
     throw new DugoutError(
@@ -76,5 +80,5 @@ function runningState(engine: Engine, record: ContainerRecord) {
       { exitCode: 1, hint: "do it there" },
     );
   }
-  return status.kind === "running" ? status.state : undefined;
+  return status.kind === "running" ? status : undefined;
 }

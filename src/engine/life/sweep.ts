@@ -6,6 +6,7 @@
  */
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { sweepOwnGroups } from "#cgroup/sweep_groups.ts";
 import { listDirectory } from "#storage/content.ts";
 import { removePath } from "#storage/remove_tree.ts";
 import { isStateOf, readGoneName } from "../record/container_directory.ts";
@@ -48,6 +49,8 @@ export async function sweepContainers(engine: Engine): Promise<ReturnType<typeof
       await quietly(() => removeOwnTree(engine, join(folder, name)));
     }
   }
+  const over = new Map(listing.containers.map(({ record, status }) => [record.id, status.kind === "exited"]));
+  sweepOwnGroups((id) => over.get(id));
   const states = join(engine.runRoot, "containers");
   for (const id of listDirectory(states)) {
     // other stores may share the runtime directory

@@ -37,6 +37,7 @@ import type { Engine } from "../engine.ts";
 import { hostsText, resolvText } from "./etc_files.ts";
 import type { Networking } from "../network/networking.ts";
 import { wantsNetworks } from "../network/wants_networks.ts";
+import { type ContainerLimits, groupSetup } from "./limits.ts";
 import { mapOf, shareNamespaces } from "./join.ts";
 import { containerCapabilities, makeSpec } from "./spec.ts";
 import { encodeSpecFile, makeSpecFile, SPEC_FILE } from "./spec_file.ts";
@@ -84,6 +85,7 @@ export interface PrepareInput {
   readonly terminal: { rows: number; columns: number } | undefined;
   /** The file of the user namespace with {@linkcode parentMap}, where that is there already. */
   readonly parentFile?: string | undefined;
+  readonly limits: ContainerLimits | undefined;
   /** The networks that it has joined. */
   readonly networking?: Networking | undefined;
 }
@@ -226,6 +228,7 @@ export function prepareContainer(input: PrepareInput): Prepared {
     joined,
     mounts: withoutCovered(mounts),
     existing: fs.existsSync,
+    limits: input.limits,
   });
   const layers = root.rootfs.kind === "directory" || root.rootfs.kind === "tree"
     ? root.lowers
@@ -257,6 +260,8 @@ export function prepareContainer(input: PrepareInput): Prepared {
     stdio,
     keepsOutput: input.keepsOutput,
     init: request.init,
+    group: groupSetup(directory.id, input.limits?.group),
+    affinity: input.limits?.affinity,
     filter,
     filterHidesKeys: profile === "default",
     // without an id of the caller's, nothing else of theirs either

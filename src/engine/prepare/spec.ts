@@ -19,6 +19,7 @@ import type { MountSpec, NamespaceSpec, NamespaceType, RuntimeSpec } from "#oci/
 import { quote } from "#oci/text.ts";
 import type { RunRequest } from "#docker/run_request.ts";
 import type { ResolvedUser } from "#runtime/users.ts";
+import type { PlannedLimits } from "./plan_limits.ts";
 import { MASKED_PATHS, READONLY_PATHS } from "./system_paths.ts";
 
 /** The machine's and the container's side of a specification. */
@@ -42,6 +43,7 @@ export interface SpecInput {
   readonly mounts: readonly MountSpec[];
   /** Paths to mask that the machine really has. */
   readonly existing: (path: string) => boolean;
+  readonly limits: PlannedLimits | undefined;
 }
 
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -83,7 +85,8 @@ export function makeSpec(input: SpecInput): RuntimeSpec {
     annotations: request.annotations,
     linux: {
       namespaces: namespacesOf(input),
-      sysctl: request.sysctls,
+      sysctl: new Map([...input.limits?.sysctls ?? [], ...request.sysctls]),
+      ...(input.limits === undefined ? {} : { resources: input.limits.resources }),
       maskedPaths: [...(open ? [] : MASKED_PATHS.filter(isMasked).filter(input.existing)), ...request.security.mask],
       readonlyPaths: open ? [] : READONLY_PATHS.filter(isMasked).filter(input.existing),
       // a bind that wants to see later mounts of the host needs them to come in
@@ -191,8 +194,10 @@ function mountsOf(input: SpecInput): MountSpec[] {
       // the kernel refuses a new sysfs where the network namespace is the machine's
       : { destination: "/sys", type: "bind", source: "/sys", options: ["rbind", "rro", "rprivate"] },
   ];
-  if (input.cgroup2 !== undefined && ownNetwork) {
-    const writable = request.privileged || request.security.writableCgroups;
+  if (input.cgroup2 !== undefined && (ownNetwork || request.cgroupns === "private")) {
+    // with what lies above it in sight, or without a group of its own, it could change what is not its own (A-040)
+    const writable = request.cgroupns === "private" && input.limits?.group?.canBeWritable === true &&
+      (request.privileged || request.security.writableCgroups);
     mounts.push({
       destination: "/sys/fs/cgroup",
       type: "cgroup",

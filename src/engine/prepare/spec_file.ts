@@ -19,6 +19,8 @@ export interface SpecFile {
   /** The seccomp program, and the flags of seccomp(2). */
   readonly filter: { readonly program: Uint8Array; readonly flags: number } | undefined;
   readonly filterHidesKeys: boolean;
+  /** The processors that it is kept to without a control group. */
+  readonly affinity: readonly number[] | undefined;
   /** Whether process 1 is our reaper. */
   readonly init: boolean;
   /** `--group-add`: for whichever user. */
@@ -49,6 +51,7 @@ export function makeSpecFile(
     map: setup.map,
     filter: setup.filter,
     filterHidesKeys: setup.filterHidesKeys,
+    affinity: setup.affinity,
     init: setup.init,
     groupAdd: request.groupAdd,
     implied: MAY_BE_IMPLIED.filter((name) => !named.has(name)),

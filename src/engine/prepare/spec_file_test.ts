@@ -14,6 +14,7 @@ const SPEC: SpecFile = {
   map: { uid: [{ inside: 0, outside: 1000, count: 1 }], gid: [{ inside: 0, outside: 1000, count: 1 }] },
   filter: { program: new Uint8Array([6, 0, 0, 0, 0, 0, 255, 127]), flags: 4 },
   filterHidesKeys: true,
+  affinity: [0, 2],
   init: false,
   groupAdd: ["audio"],
   implied: ["HOME"],

@@ -10,7 +10,7 @@ import { randomHex } from "#linux/random.ts";
 import { isJsonObject, parseJson } from "#oci/json.ts";
 import { exitCodeOf } from "#runtime/launch_container.ts";
 import { EXIT_RECORD } from "#runtime/setup.ts";
-import { readWaitStatus } from "./wait_status.ts";
+import { readEndRecord } from "./wait_status.ts";
 
 /** An end. Times in milliseconds since 1970. */
 export interface ContainerEnd {
@@ -18,6 +18,8 @@ export interface ContainerEnd {
   readonly exitCode: number | undefined;
   readonly startedMs: number | undefined;
   readonly finishedMs: number | undefined;
+  /** Whether a process of it was killed because there was no memory left in its control group. */
+  readonly oomKilled?: boolean;
   /** Why it could not be started. */
   readonly error?: string;
 }
@@ -73,6 +75,7 @@ export function readEnd(directory: string): ContainerEnd | undefined {
       exitCode: number("exitCode"),
       startedMs: number("startedMs"),
       finishedMs: number("finishedMs"),
+      ...(value["oomKilled"] === true ? { oomKilled: true } : {}),
       ...(typeof error === "string" ? { error } : {}),
     };
   } catch {
@@ -84,9 +87,15 @@ export function readEnd(directory: string): ContainerEnd | undefined {
  * What a monitor left, as an exit code, and when.
  * @param directory The container's in the runtime directory; where that was swept away, its other one.
  */
-export function readExitRecord(directory: string): { exitCode: number; finishedMs: number } | undefined {
-  const status = readWaitStatus(directory);
-  if (status === undefined) return undefined;
+export function readExitRecord(
+  directory: string,
+): { exitCode: number; finishedMs: number; oomKilled?: true } | undefined {
+  const record = readEndRecord(directory);
+  if (record === undefined) return undefined;
   const written = statSync(join(directory, EXIT_RECORD), { throwIfNoEntry: false });
-  return written === undefined ? undefined : { exitCode: exitCodeOf(status), finishedMs: written.mtimeMs };
+  return written === undefined ? undefined : {
+    exitCode: exitCodeOf(record.waitStatus),
+    finishedMs: written.mtimeMs,
+    ...(record.oomKilled ? { oomKilled: true } : {}),
+  };
 }

@@ -5,12 +5,13 @@
  * @module
  */
 import { join } from "node:path";
+import { findGroup, isFrozen } from "#cgroup/find_group.ts";
 import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
 import { type ContainerEnd, isOfEarlierStart, readEnd, readExitRecord, writeEnd } from "./container_end.ts";
 import { type ContainerRecord, listRecords, readRecord } from "./container_record.ts";
 import type { Engine } from "../engine.ts";
-import { dieEvent, noteEvent } from "../events/events.ts";
+import { dieEvents, noteEvents } from "../events/events.ts";
 import { findLiving, findMonitor } from "./find_living.ts";
 import { isRestarting } from "../keeper/restart_plan.ts";
 import { type ContainerState, readState, readStateText, writeState } from "./state.ts";
@@ -20,7 +21,7 @@ import { isOwnerAlive, seenFrom, type Whereabouts, whereabouts } from "./whereab
 export type ContainerStatus =
   /** It has not been started, or is just being; `end` tells of a start that failed. */
   | { readonly kind: "created"; readonly isStarting: boolean; readonly end?: ContainerEnd | undefined }
-  | { readonly kind: "running"; readonly state: ContainerState }
+  | { readonly kind: "running"; readonly state: ContainerState; readonly isPaused?: boolean }
   /** `isRestarting`: its restart policy is about to start it again. */
   | { readonly kind: "exited"; readonly end: ContainerEnd; readonly isRestarting?: boolean }
   /** It was started on another machine that shares this store: from here nobody can tell. */
@@ -63,13 +64,13 @@ function findStatus(engine: Engine, record: ContainerRecord, here: Whereabouts):
   // asked first: one that ends between the looks has written where the container runs
   const isOwned = isOwnerAlive(record);
   const state = readState(engine, record.id);
-  if (state !== undefined) return { kind: "running", state };
+  if (state !== undefined) return runningStatus(state);
   const before = readStateText(engine, record.id);
   const monitor = findMonitor(record.id, before?.monitor);
   const living = monitor === undefined ? undefined : findLiving(record, monitor);
   if (living !== undefined) {
     writeState(engine, living);
-    return { kind: "running", state: living };
+    return runningStatus(living);
   }
   // looked at behind the monitor, which leaves it when it goes
   const exit = readExitRecord(join(engine.runRoot, "containers", record.id)) ?? readExitRecord(directory);
@@ -84,12 +85,18 @@ function findStatus(engine: Engine, record: ContainerRecord, here: Whereabouts):
   return noteEnd(engine, record, { exitCode: undefined, startedMs, finishedMs: undefined });
 }
 
+/** Frozen or not: its group says it. */
+function runningStatus(state: ContainerState): ContainerStatus {
+  const group = findGroup(state.id, state.pid);
+  return { kind: "running", state, ...(group !== undefined && isFrozen(group.path) ? { isPaused: true } : {}) };
+}
+
 function noteEnd(engine: Engine, record: ContainerRecord, end: ContainerEnd): ContainerStatus {
   // the command that runs it is about to remove it: nothing new is put into its way
   if (record.rm && isOwnerAlive(record)) return { kind: "exited", end };
   try {
     if (writeEnd(join(engine.dataRoot, "containers", record.id), end)) {
-      noteEvent(engine, dieEvent(record, end, end.finishedMs ?? Date.now()));
+      noteEvents(engine, dieEvents(record, end, end.finishedMs ?? Date.now()));
     }
   } catch {
     // a full disk, or the container is just being removed: it is told all the same

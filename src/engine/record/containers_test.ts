@@ -117,6 +117,20 @@ test("the monitor's exit record is read where the command could not, and written
   assert.ok(containers.some(({ status }) => status.kind === "exited" && status.end.exitCode === 137));
 });
 
+test("an exit record with the events of a control group says whether memory ran out", () => {
+  using t = makeTestEngine();
+  const put137 = (name: string, events: string) => {
+    const record = put(t.engine, name);
+    const file = join(t.engine.runRoot, "containers", record.id, "exit");
+    writeFileSync(file, Buffer.concat([Buffer.from([9, 0, 0, 0]), Buffer.from(events)]));
+    const status = statusOf(t.engine, record);
+    assert.ok(status.kind === "exited" && status.end.exitCode === 137);
+    return status.end.oomKilled;
+  };
+  assert.equal(put137("ran-out", "low 0\nhigh 0\nmax 12\noom 1\noom_kill 1\noom_group_kill 0\n"), true);
+  assert.equal(put137("had-enough", "low 0\nhigh 0\nmax 12\noom 0\noom_kill 0\noom_group_kill 0\n"), undefined);
+});
+
 test("a container that is just being made is created, not exited", () => {
   using t = makeTestEngine();
   assert.deepEqual(statusOf(t.engine, put(t.engine, "one", {}, true)), { kind: "created", isStarting: true });
