@@ -19,6 +19,15 @@ async function output(box: Sandbox, line: string, flags: string[] = [], input?: 
   return stdout;
 }
 
+asBoth("a group that a single id cannot have is refused, and nothing else", async (box) => {
+  const run = (group: string) =>
+    box.dugout(["run", "--rm", "-q", "--network", "none", "--group-add", group, IMAGE, "true"]);
+  const { code, stderr } = await run("50");
+  assert.equal(code, 125);
+  assert.match(stderr, /Cannot use --group-add "50": the container has one id alone/);
+  for (const group of ["0", "keep-groups"]) assert.equal((await run(group)).code, 0);
+}, { skip, only: "one" });
+
 asBoth("the image in the binary greets without a network", async (box) => {
   const { stdout } = await box.succeed(["run", "hello"]);
   assert.match(stdout, /hello/i);

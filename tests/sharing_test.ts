@@ -72,6 +72,21 @@ asBoth("C-133 containers that share ipc share /dev/shm, and keep it when the fir
   await box.succeed(["rm", "-f", "guest"]);
 }, { skip });
 
+asBoth("rm --depend removes those that live in a container's namespaces with it, the last one first", async (box) => {
+  const make = async (name: string, ...flags: string[]) =>
+    (await box.succeed(["run", "-d", "-q", "--name", name, ...flags, IMAGE, "sleep", "1000"])).stdout.trim();
+  await make("base", "--network", "none");
+  const second = await make("second", "--network", "container:base");
+  const third = await make("third", "--network", "none", "--pid", `container:${second.slice(0, 8)}`);
+  await make("other", "--network", "none");
+  const running = await box.dugout(["rm", "--depend", "base"]);
+  assert.equal(running.code, 1);
+  assert.equal((await box.succeed(["rm", "-f", "--depend", "base"])).stdout, `${third}\n${second}\nbase\n`);
+  assert.equal((await box.succeed(["ps", "-a", "--format", "{{.Names}}"])).stdout, "other\n");
+  await box.succeed(["rm", "-f", "--filter", "name=oth"]);
+  assert.equal((await box.succeed(["ps", "-aq"])).stdout, "");
+}, { skip });
+
 asBoth("what was made with --ipc private or none is not shared", async (box) => {
   for (const mode of ["private", "none"]) {
     await box.succeed(["run", "-d", "-q", "--network", "none", "--ipc", mode, "--name", mode, IMAGE, "sleep", "1000"]);

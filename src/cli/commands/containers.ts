@@ -21,6 +21,7 @@ import { shownExitCode } from "#engine/record/containers.ts";
 import { waitForEnd } from "#engine/life/signal_container.ts";
 import { wakeKeeper } from "#engine/keeper/keeper_lock.ts";
 import { restartPolicyOf } from "#engine/keeper/restart_policy.ts";
+import { findDependents } from "#engine/record/dependents.ts";
 import { noteStop } from "#engine/record/stop_marks.ts";
 import { killContainer, stopContainer, type StopOptions } from "#engine/life/stop_container.ts";
 import { parseSignal, SIGNALS } from "#linux/signals.ts";
@@ -44,13 +45,7 @@ export async function runRemoveContainers(invocation: Invocation): Promise<numbe
   const volumes = hasSwitch(options, "volumes");
   const time = textOption(options, "time");
   if (time !== undefined && !force) throw usageError("--time is for --force", 125, "add --force");
-  return await forEachName(invocation, async (engine, name) => {
-    const found = force ? lookForContainer(engine, name) : findContainer(engine, name);
-    if (found === undefined) {
-      // docker tells, and succeeds
-      if (!hasSwitch(options, "ignore")) printError(`dugout: No such container: ${escapeText(name, 300)}\n`);
-      return undefined;
-    }
+  const removeOne = async (engine: Engine, found: FoundContainer): Promise<void> => {
     if (time !== undefined && found.record !== undefined) {
       await stopContainer(engine, found.record, { signal: undefined, timeoutSeconds: Number(time) });
     }
@@ -58,7 +53,18 @@ export async function runRemoveContainers(invocation: Invocation): Promise<numbe
     if (time === undefined || lookForContainer(engine, found.id) !== undefined) {
       await removeContainer(engine, found, { force, volumes });
     }
-    return name;
+  };
+  return await forEachName(invocation, async (engine, name) => {
+    const found = force ? lookForContainer(engine, name) : findContainer(engine, name);
+    if (found === undefined) {
+      // docker tells, and succeeds
+      if (!hasSwitch(options, "ignore")) printError(`dugout: No such container: ${escapeText(name, 300)}\n`);
+      return undefined;
+    }
+    const dependents = hasSwitch(options, "depend") ? findDependents(engine, found.id) : [];
+    for (const record of dependents) await removeOne(engine, { id: record.id, record });
+    await removeOne(engine, found);
+    return [...dependents.map(({ id }) => id), name].join("\n");
   }, { all: () => true });
 }
 

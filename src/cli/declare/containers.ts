@@ -35,6 +35,9 @@ export const CHOICE_FILTER: OptionDeclaration = {
 /** For commands on one container. */
 export const LATEST: OptionDeclaration = { flags: "-l, --latest", summary: "the last one that was made" };
 
+/** The same where the letter is taken. */
+const CHOICE_FILTER_LONG: OptionDeclaration = { ...CHOICE_FILTER, flags: "--filter" };
+
 const IGNORE: OptionDeclaration = { flags: "-i, --ignore", summary: "none of that name is no error" };
 
 /** How `stop` and `restart` end a container. */
@@ -137,7 +140,7 @@ export const CONTAINER_COMMANDS: readonly CommandDeclaration[] = [
     usage: "[OPTIONS] CONTAINER [CONTAINER...]",
     summary: "Remove containers",
     group: HEADINGS.containers,
-    arguments: { least: 1, orFlags: CHOICE_FLAGS },
+    arguments: { least: 1, orFlags: [...CHOICE_FLAGS, "filter"] },
     options: [
       ...choiceOptions("all of them; with --force those that run too", { all: "-a, " }),
       IGNORE,
@@ -147,6 +150,8 @@ export const CONTAINER_COMMANDS: readonly CommandDeclaration[] = [
         check: "int",
         summary: "with --force: seconds to end in before SIGKILL; -1: without end",
       },
+      { flags: "--depend", summary: "with those that live in its namespaces" },
+      CHOICE_FILTER_LONG,
       { flags: "-f, --force", summary: "kill those that run; none of that name is no error" },
       { flags: "-v, --volumes", summary: "with the volumes without a name that were made for them" },
       { flags: "-l, --link", summary: "refused", hidden: true, refused: "there are no links" },

@@ -298,7 +298,7 @@ export const RUN_OPTIONS: readonly OptionDeclaration[] = [
     default: "no",
   },
   { flags: "--runtime", value: "string", group: LIFE, summary: "OCI runtime, if another is installed" },
-  { flags: "--log-driver", value: "string", group: LIFE, summary: "json-file, local, none, journald or syslog" },
+  { flags: "--log-driver", value: "string", group: LIFE, summary: "json-file, local or none" },
   { flags: "--log-opt", value: "list", repeatable: true, group: LIFE, summary: "option of the log driver" },
   { flags: "--health-cmd", value: "string", group: LIFE, summary: "command that tells whether it is well" },
   {

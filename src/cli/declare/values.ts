@@ -76,6 +76,7 @@ export const FILTER_WORDS: ReadonlyMap<string, readonly string[]> = new Map([
       ...["create", "start", "die", "stop", "kill", "destroy", "pull", "tag"].map((action) => `event=${action}`),
     ],
   ],
+  ["rm", [...STATES.map((state) => `status=${state}`), "id=", "name=", "label=", "ancestor=", "until="]],
   ["container prune", ["until=", "label="]],
   ["image prune", ["dangling=true", "dangling=false", "until=", "label="]],
   ["volume prune", ["label="]],

@@ -13,6 +13,7 @@ import { statFileSystem } from "#linux/statfs.ts";
 import { SIGNALS } from "#linux/signals.ts";
 import { CGROUP2_SUPER_MAGIC } from "#linux/cgroup.ts";
 import { DugoutError } from "#oci/error.ts";
+import { quote } from "#oci/text.ts";
 import type { RunConfig } from "#oci/image_config.ts";
 import type { MountSpec, RuntimeSpec } from "#oci/runtime_spec.ts";
 import type { RunRequest } from "#docker/run_request.ts";
@@ -116,10 +117,23 @@ export function chooseUser(
   const map = shared ?? chooseIdMap(engine.identity, mode, keepId ?? (wanted === undefined ? SINGLE_ROOT_ID : user));
   // of another container's single id the user cannot choose the name
   if (isSingle(map) && (shared === undefined || request.user === undefined || user.uid === map.uid[0]!.inside)) {
+    checkSingleGroups(engine, request, map);
     return { map, user: { ...user, uid: map.uid[0]!.inside, gid: map.gid[0]!.inside, additionalGids: [] } };
   }
   checkMapped(map, user);
   return { map, user };
+}
+
+/** With one id the kernel lets nobody choose groups: those of the caller stay. @throws {DugoutError} ID_NOT_MAPPED. */
+function checkSingleGroups({ identity }: Engine, { groupAdd }: RunRequest, map: IdMap): void {
+  const own = ["keep-groups", String(map.gid[0]!.inside)];
+  const other = groupAdd.find((group) => !own.includes(group));
+  if (other === undefined) return;
+  throw new DugoutError(
+    "ID_NOT_MAPPED",
+    `Cannot use --group-add ${quote(other)}: the container has one id alone, ${identity.reason}`,
+    { hint: "your own groups are kept as they are; `dugout check` says what to ask the administrator for" },
+  );
 }
 
 /** The map with which a container's layers are unpacked, whoever runs in it: of single ids all are alike. */
