@@ -45,3 +45,9 @@ export function startTimeOf(text: string): string | undefined {
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
 }
+
+/** The number of a process in its own pid namespace (proc(5), /proc/PID/status, NSpid; Linux 4.1). */
+export function readInnerPid(pid: number): number | undefined {
+  const found = /^NSpid:\s.*?(\d+)$/m.exec(readProcFile(`/proc/${pid}/status`) ?? "");
+  return found === null ? undefined : Number(found[1]);
+}

@@ -11,7 +11,7 @@ import { compilePolicies, type ForeignAbi } from "./seccomp_compile.ts";
 import { defaultPolicy, terminalGuardPolicy } from "./seccomp_default.ts";
 import type { Policy } from "./seccomp_policy.ts";
 import { PRECOMPILED } from "./seccomp_precompiled.ts";
-import { readSeccompProfile } from "./seccomp_profile.ts";
+import { readSeccompProfile, resolveSeccompProfile } from "./seccomp_profile.ts";
 import { singleIdPolicy } from "./seccomp_single_id.ts";
 import type { Arch } from "./syscall_numbers.ts";
 
@@ -21,8 +21,8 @@ const SPEC_ALLOW = 4;
 /** What a container's filter depends on. */
 export interface SeccompRequest {
   readonly arch: Arch;
-  /** The default; none (`--security-opt seccomp=unconfined`, `--privileged`); or a profile's JSON text. */
-  readonly profile: "default" | "unconfined" | { readonly text: string };
+  /** The default; none (`--security-opt seccomp=unconfined`, `--privileged`); a profile's JSON text, or what was read of it. */
+  readonly profile: "default" | "unconfined" | { readonly text: string } | { readonly value: unknown };
   /** The container's bounding set. */
   readonly capabilities: CapabilitySet;
   /** As in `uname -r`: 6.18 is `[6, 18]`. */
@@ -75,7 +75,9 @@ export function compileSeccomp(request: SeccompRequest): SeccompFilter | undefin
     foreign = "refuse";
     guardTerminal = true;
   } else if (request.profile !== "unconfined") {
-    const profile = readSeccompProfile(request.profile.text, request);
+    const profile = "text" in request.profile
+      ? readSeccompProfile(request.profile.text, request)
+      : resolveSeccompProfile(request.profile.value, request);
     if (profile.policy !== undefined) {
       policies.push(profile.policy);
       foreign = "refuse";

@@ -65,7 +65,15 @@ const COMPARISONS: ReadonlyMap<string, Comparison> = new Map([
  * @throws {SeccompProfileError} Saying which field is wrong.
  */
 export function readSeccompProfile(text: string, target: ProfileTarget): ResolvedProfile {
-  const profile = object(parseJson(text), "the profile");
+  return resolveSeccompProfile(parseJson(text), target);
+}
+
+/**
+ * The same for one that has been read: `linux.seccomp` of the runtime-spec. Whole numbers may be numbers or BigInt.
+ * @throws {SeccompProfileError} Saying which field is wrong.
+ */
+export function resolveSeccompProfile(value: unknown, target: ProfileTarget): ResolvedProfile {
+  const profile = object(value as Json, "the profile");
   const syscalls = list(field(profile, "syscalls"), "syscalls", MAX_RULES);
   const defaultName = field(profile, "defaultAction");
   if ((defaultName === undefined || defaultName === "") && syscalls.length === 0) {
@@ -135,7 +143,8 @@ function names(value: Json, where: string): string[] {
   return list(value, where, MAX_RULES).map((name) => typeof name === "string" ? name : fail(`${where} holds no names`));
 }
 
-function number(value: Json, where: string, max: bigint): bigint {
+function number(given: Json, where: string, max: bigint): bigint {
+  const value = typeof given === "number" && Number.isSafeInteger(given) ? BigInt(given) : given;
   if (typeof value !== "bigint" || value < 0n || value > max) fail(`${where} is not a number from 0 to ${max}`);
   return value;
 }

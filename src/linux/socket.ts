@@ -5,7 +5,9 @@
  * @module
  */
 import { addressOf, allocate } from "#ffi/mod.ts";
-import { expectResult, type Fd, tryCall } from "./call.ts";
+import { call, expectResult, type Fd, tryCall } from "./call.ts";
+import { errnoName, OsError } from "./errno.ts";
+import { close } from "./file.ts";
 
 export const AF_UNSPEC = 0;
 export const AF_UNIX = 1;
@@ -149,4 +151,18 @@ export function readPeerUid(socket: Fd): number {
   const result = tryCall("getsockopt", socket, SOL_SOCKET, SO_PEERCRED, addressOf(credentials), addressOf(length));
   expectResult(result, "getsockopt", "unix socket");
   return new DataView(credentials.buffer).getUint32(UCRED.uid, true);
+}
+
+/**
+ * Connects to a unix stream socket that somebody listens at.
+ * @param path Shorter than 108 bytes: a longer one is reached through `/proc/self/fd/N` of its directory.
+ * @throws {OsError} ENOENT, ECONNREFUSED where nobody listens. {RangeError} When the path is too long.
+ */
+export function connectStream(path: string): Fd {
+  const { bytes, length } = encodeUnixAddress(path);
+  const socket = call("socket", "unix stream", AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) as Fd;
+  const result = tryCall("connect", socket, addressOf(bytes), length);
+  if (result >= 0) return socket;
+  close(socket);
+  throw new OsError({ call: "connect", object: path, code: errnoName(-result) });
 }

@@ -3,7 +3,7 @@ import { LIMITS } from "./limits.ts";
 import { quote } from "./text.ts";
 
 /** A JSON value as `parseJson` gives it. Objects have no prototype, so that a key `__proto__` is a key like any other (A-087). */
-export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject;
+export type JsonValue = null | boolean | number | bigint | string | JsonValue[] | JsonObject;
 export interface JsonObject {
   [key: string]: JsonValue;
 }
@@ -12,6 +12,8 @@ export interface JsonObject {
 export interface JsonLimits {
   maxBytes: number;
   maxDepth?: number;
+  /** Whether whole numbers beyond 2^53 - 1 are read, as BigInt: of 64-bit fields. Else they are rounded, and schemas refuse them. */
+  wide?: boolean;
 }
 
 const QUOTE = 0x22;
@@ -21,12 +23,14 @@ class JsonReader {
   readonly text: string;
   readonly what: string;
   readonly maxDepth: number;
+  readonly wide: boolean;
   at = 0;
 
-  constructor(text: string, what: string, maxDepth: number) {
+  constructor(text: string, what: string, { maxDepth = LIMITS.jsonDepth, wide = false }: JsonLimits) {
     this.text = text;
     this.what = what;
     this.maxDepth = maxDepth;
+    this.wide = wide;
   }
 
   fail(why: string): never {
@@ -59,7 +63,7 @@ class JsonReader {
     return value;
   }
 
-  number(): number {
+  number(): number | bigint {
     const pattern = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
     pattern.lastIndex = this.at;
     const match = pattern.exec(this.text);
@@ -67,7 +71,8 @@ class JsonReader {
     const value = Number(match[0]);
     if (!Number.isFinite(value)) this.fail("a number is out of range");
     this.at += match[0].length;
-    return value;
+    const isWide = this.wide && !Number.isSafeInteger(value) && /^-?[0-9]{16,20}$/.test(match[0]);
+    return isWide ? BigInt(match[0]) : value;
   }
 
   string(): string {
@@ -177,7 +182,7 @@ export function parseJson(input: Uint8Array | string, what: string, limits: Json
       throw new DugoutError("JSON_INVALID", `Cannot read ${what}: not valid UTF-8`);
     }
   }
-  const reader = new JsonReader(text, what, limits.maxDepth ?? LIMITS.jsonDepth);
+  const reader = new JsonReader(text, what, limits);
   const value = reader.value(0);
   reader.skipSpace();
   if (reader.at !== text.length) reader.fail("something follows the value");

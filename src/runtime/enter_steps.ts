@@ -32,7 +32,7 @@ import { namespaceOf } from "./namespace_steps.ts";
 
 const LANDLOCK_SCOPES_ABI = 6;
 
-function capabilityBits(names: readonly string[] | undefined): bigint {
+export function capabilityBits(names: readonly string[] | undefined): bigint {
   return (names ?? []).reduce((set, name) => {
     const number = capabilityNumber(name);
     return number === undefined ? set : set | 1n << BigInt(number);

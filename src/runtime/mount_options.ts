@@ -81,3 +81,15 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
   }
   return { set, clear, propagation, bind, recursive, recursiveAttributes, data, subpath, lowers };
 }
+
+/** The options that are not a file system's own, for `features` of the runtime-spec. */
+export const KNOWN_MOUNT_OPTIONS: readonly string[] = [
+  ...Object.keys(ATTRIBUTES).flatMap((name) => [name, `r${name}`]),
+  ...Object.keys(PROPAGATIONS),
+  "bind",
+  "rbind",
+  "defaults",
+  "relatime",
+  "norelatime",
+  "strictatime",
+].sort();

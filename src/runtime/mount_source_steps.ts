@@ -12,7 +12,7 @@ import { type Step, step } from "#tape/step.ts";
 import { bindBeneathSteps, lowerOverlaySteps } from "./beneath_steps.ts";
 import { type MountOptions, parseMountOptions } from "./mount_options.ts";
 import { type BindOptions, bindSteps } from "./mount_steps.ts";
-import type { ContainerSetup } from "./setup.ts";
+import type { ContainerSetup, MountContext } from "./setup.ts";
 
 /** The id of the step that holds what is mounted: that of the mount's place in the specification. */
 export function mountId(index: number): string {
@@ -39,7 +39,7 @@ export function openImageSourcesSteps(setup: ContainerSetup): Step[] {
 }
 
 /** Copies the other mounts' sources, each as the step {@linkcode mountId}. */
-export function openMountSourcesSteps(setup: ContainerSetup): Step[] {
+export function openMountSourcesSteps(setup: Pick<MountContext, "spec" | "host">): Step[] {
   return sourcesOf(setup).filter(({ isImage }) => !isImage).flatMap((source) => sourceSteps(setup, source));
 }
 
@@ -50,7 +50,7 @@ interface MountSource {
   readonly id: string;
 }
 
-function sourcesOf({ spec }: ContainerSetup): (MountSource & { readonly isImage: boolean })[] {
+function sourcesOf({ spec }: Pick<MountContext, "spec">): (MountSource & { readonly isImage: boolean })[] {
   return (spec.mounts ?? []).flatMap((mount, index) => {
     const options = parseMountOptions(mount.options ?? []);
     if (!isFromHost(mount, options)) return [];
@@ -58,7 +58,7 @@ function sourcesOf({ spec }: ContainerSetup): (MountSource & { readonly isImage:
   });
 }
 
-function sourceSteps(setup: ContainerSetup, { source, options, id }: MountSource): Step[] {
+function sourceSteps(setup: Pick<MountContext, "host">, { source, options, id }: MountSource): Step[] {
   // before mount_setattr, restrictions come when it is attached
   const mayRestrict = setup.host.mountSetattr;
   const bind: BindOptions = {

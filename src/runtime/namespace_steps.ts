@@ -198,7 +198,7 @@ function byteLength(text: string): number {
 }
 
 /** Brings up `lo` of a new network namespace. */
-function loopbackSteps(): Step[] {
+export function loopbackSteps(): Step[] {
   const [AF_INET, SOCK_DGRAM_CLOEXEC, IFF_UP] = [2, 2 | 0o2000000, 1];
   // struct ifreq: name (16 bytes), flags (u16)
   const request = new Uint8Array(40);

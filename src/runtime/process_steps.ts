@@ -125,7 +125,10 @@ export function keepCapabilitiesSteps(): Step[] {
   ];
 }
 
-function capsetStep(sets: { effective: bigint; permitted: bigint; inheritable: bigint }, object: string): Step {
+export function capsetStep(
+  sets: { readonly effective: bigint; readonly permitted: bigint; readonly inheritable: bigint },
+  object: string,
+): Step {
   const [effectiveLow, effectiveHigh] = capabilityWords(sets.effective);
   const [permittedLow, permittedHigh] = capabilityWords(sets.permitted);
   const [inheritableLow, inheritableHigh] = capabilityWords(sets.inheritable);
@@ -232,7 +235,7 @@ export function executeSteps(args: readonly string[], env: readonly string[]): S
 
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-function searchPath(env: readonly string[]): string[] {
+export function searchPath(env: readonly string[]): string[] {
   // the last one counts, as for a shell
   const value = env.findLast((entry) => entry.startsWith("PATH="))?.slice("PATH=".length) ?? DEFAULT_PATH;
   return value.split(":").map((directory) => (directory === "" ? "." : directory)).slice(0, 200);

@@ -123,6 +123,9 @@ export interface ContainerSetup {
   readonly maskKind: (path: string) => MaskKind;
 }
 
+/** What the mounts of a specification depend on. */
+export type MountContext = Pick<ContainerSetup, "spec" | "host" | "resolve" | "lockedFlags" | "sourceKind">;
+
 /** The process of a specification: of ours, every one has it. */
 export function requireProcess(spec: RuntimeSpec): ProcessSpec {
   if (spec.process === undefined) throw new RangeError("Container has no process");

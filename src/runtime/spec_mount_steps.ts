@@ -22,7 +22,7 @@ import { parseMountOptions } from "./mount_options.ts";
 import { attachPartSteps } from "./beneath_steps.ts";
 import { isFromHost, isLowerOverlay, mountId } from "./mount_source_steps.ts";
 import { attachSteps, bindSteps, fileSystemSteps, place, remountReadOnlyStep } from "./mount_steps.ts";
-import type { ContainerSetup } from "./setup.ts";
+import type { ContainerSetup, MountContext } from "./setup.ts";
 import { ROOT, targetSteps } from "./target_steps.ts";
 import { consoleSteps, openTerminalSteps, sendTerminalSteps } from "./terminal_steps.ts";
 import { kernelSettings, kernelSettingSteps } from "./setting_steps.ts";
@@ -49,7 +49,7 @@ export function mountsSteps(setup: ContainerSetup): Step[] {
       const size = parseMountOptions(mount.options ?? []).data.find(([key]) => key === "size")?.[1];
       return deviceSteps(size ?? "64m");
     }
-    const steps = mountSteps(setup, mount, id);
+    const steps = specMountSteps(setup, mount, id);
     if (mount.type === "devpts" && setup.stdio.kind === "terminal") steps.push(...terminalSteps(setup));
     // before anything can be mounted over a part of it (A-029)
     if (index === proc) steps.push(...kernelSettingSteps(settings));
@@ -57,7 +57,7 @@ export function mountsSteps(setup: ContainerSetup): Step[] {
   });
 }
 
-function isKernelProc({ destination, type, source }: MountSpec): boolean {
+export function isKernelProc({ destination, type, source }: MountSpec): boolean {
   return destination === "/proc" && (type === "proc" || (type === "bind" && source === "/proc"));
 }
 
@@ -74,7 +74,7 @@ function terminalSteps(setup: ContainerSetup): Step[] {
 }
 
 /** One mount of the specification (runtime-spec, config.md, "Mounts"). */
-function mountSteps(setup: ContainerSetup, mount: MountSpec, id: string): Step[] {
+export function specMountSteps(setup: MountContext, mount: MountSpec, id: string): Step[] {
   const options = parseMountOptions(mount.options ?? []);
   const object = mount.destination;
   const kernel = ["/proc", "/sys", "/dev"].some((path) => object === path || object.startsWith(`${path}/`));
@@ -133,7 +133,13 @@ function mountSteps(setup: ContainerSetup, mount: MountSpec, id: string): Step[]
 }
 
 /** Adds restrictions to the mount that step `id` holds, which is attached already. */
-export function restrictSteps(setup: ContainerSetup, id: string, path: string, set: number, locked: number): Step[] {
+export function restrictSteps(
+  setup: Pick<MountContext, "host">,
+  id: string,
+  path: string,
+  set: number,
+  locked: number,
+): Step[] {
   if (setup.host.mountSetattr) {
     return [
       step("mount_setattr", [{ result: id }, "", 0x1000, mountAttr(set), MOUNT_ATTR_SIZE], "restrict", path),
@@ -151,12 +157,12 @@ export function restrictSteps(setup: ContainerSetup, id: string, path: string, s
   ];
 }
 
-export function readOnlyRootSteps(setup: ContainerSetup): Step[] {
+export function readOnlyRootSteps(setup: Pick<MountContext, "host">): Step[] {
   return restrictSteps(setup, ROOT, "/", MOUNT_ATTR_RDONLY, 0);
 }
 
 /** Makes the working directory where the image has none (C-022, C-024). */
-export function workingDirectoryTargetSteps(setup: ContainerSetup, cwd: string): Step[] {
+export function workingDirectoryTargetSteps(setup: Pick<MountContext, "resolve">, cwd: string): Step[] {
   // what lies in a kernel file system is not made; entering it tells what is wrong
   if (cwd === "/" || /^\/(proc|sys|dev)(\/|$)/.test(cwd)) return [];
   return [

@@ -23,6 +23,8 @@ export const ARROWS: Record<string, readonly string[]> = {
   // a process of its own, which shares nothing but what it is told
   "netstack": ["linux", "ffi"],
   "network": ["netstack", "image", "runtime", "storage", "oci", "tar", "tape", "linux", "ffi"],
+  // bundles of the OCI: knows no image
+  "bundle": ["runtime", "cgroup", "oci", "tape", "linux", "ffi"],
   // schemas and a grammar: data, which the engine takes as its requests
   "docker": ["oci", "linux"],
   // units from files: text to text
@@ -56,6 +58,7 @@ export const ARROWS: Record<string, readonly string[]> = {
     "ffi",
   ],
   "cli": [
+    "bundle",
     "quadlet",
     "docker",
     "engine",
