@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { lstatSync, realpathSync, statSync } from "node:fs";
+import { lstatSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { parseRlimitName } from "#linux/rlimits.ts";
 import type { DeviceSpec, HookSpec, HooksSpec, MountSpec, NamespaceType, RuntimeSpec } from "#oci/runtime_spec.ts";
@@ -11,6 +11,7 @@ import { quote } from "#oci/text.ts";
 import { devicesOf, hasOwnDevices } from "#runtime/bundle/device_steps.ts";
 import { parseMountOptions } from "#runtime/mount_options.ts";
 import { namespaceOf } from "#runtime/namespace_steps.ts";
+import { resolveInLayers } from "#runtime/resolve.ts";
 import { bundleError } from "./error.ts";
 
 /** What the caller can do. */
@@ -147,12 +148,26 @@ function requireRootsProgram(kind: string, { path }: HookSpec): void {
   }
 }
 
-/** Sources of binds are relative to the bundle. */
-export function withAbsoluteSources(spec: RuntimeSpec, bundle: string): RuntimeSpec {
+/**
+ * A specification as the tape takes it: sources of binds, which are relative to the bundle, are absolute; `tmpcopyup`, which
+ * fills a tmpfs with what it hides, is left out where that is nothing.
+ * @throws {DugoutError} BUNDLE_INVALID where it is something.
+ */
+export function settleMounts(spec: RuntimeSpec, bundle: string, rootPath: string): RuntimeSpec {
   const mounts = (spec.mounts ?? []).map((mount) => {
+    if (mount.options?.includes("tmpcopyup")) {
+      requireEmpty(rootPath, mount.destination);
+      return { ...mount, options: mount.options.filter((option) => option !== "tmpcopyup") };
+    }
     const isBind = mount.type === "bind" || parseMountOptions(mount.options ?? []).bind;
     if (!isBind || mount.source === undefined || isAbsolute(mount.source)) return mount;
     return { ...mount, source: join(bundle, mount.source) };
   });
   return { ...spec, mounts };
+}
+
+function requireEmpty(rootPath: string, destination: string): void {
+  const { hostPath, kind } = resolveInLayers([rootPath], destination);
+  if (hostPath === undefined || (kind === "directory" && readdirSync(hostPath).length === 0)) return;
+  fail("mounts", `${quote(destination)}: the option tmpcopyup is not of this runtime, and there are files to copy`);
 }

@@ -20,7 +20,7 @@ import { type FailedStep, type SetUpBundle, setUpBundle, stepError } from "#runt
 import { isExecStep } from "#runtime/bundle/process_steps.ts";
 import { type BundleStart, planFds } from "#runtime/bundle/setup.ts";
 import { namespaceOf } from "#runtime/namespace_steps.ts";
-import { checkSpec, withAbsoluteSources } from "./check_spec.ts";
+import { checkSpec, settleMounts } from "./check_spec.ts";
 import { gatePath, keepConfig, makeContainerDirectory, noteMaker, writeState } from "./container_state.ts";
 import { bundleError } from "./error.ts";
 import { hookState, runHooks } from "./hooks.ts";
@@ -59,7 +59,7 @@ export interface Created {
  */
 export function createContainer(request: CreateRequest): Created {
   const { bundle, root, id } = request;
-  const spec = withAbsoluteSources(bundle.spec, bundle.path);
+  const spec = settleMounts(bundle.spec, bundle.path, bundle.rootPath);
   const machineRoot = isMachineRoot();
   checkSpec(spec, { isRoot: process.geteuid!() === 0, isMachineRoot: machineRoot });
   const fds = planFds(request.preserved);
@@ -199,7 +199,7 @@ export function describeProgramError(error: OsError, name: string): Error {
   return bundleError(
     "PROGRAM_FAILED",
     `unable to start container process: exec: ${JSON.stringify(name)}: ${why}`,
-    error.hint,
+    undefined,
     error,
   );
 }

@@ -10,6 +10,7 @@ import { parseRuntimeConfig } from "#oci/runtime_config.ts";
 import type { RuntimeSpec } from "#oci/runtime_spec.ts";
 import { quote } from "#oci/text.ts";
 import { bundleError } from "./error.ts";
+import { isMachineRoot } from "./state_root.ts";
 
 /** A bundle, read. */
 export interface Bundle {
@@ -62,7 +63,7 @@ function readTrusted(config: string, directory: string): Uint8Array {
     if (stat.size > LIMITS.configBytes) {
       throw bundleError("BUNDLE_INVALID", `${config} has ${stat.size} bytes, more than ${LIMITS.configBytes}`);
     }
-    if (process.geteuid!() === 0) {
+    if (isMachineRoot()) {
       requireRoots(config, stat);
       requireRoots(directory, statSync(directory));
     }

@@ -206,7 +206,12 @@ const linuxSchema = v.object({
   devices: optional(v.pipe(v.array(deviceSchema), v.maxLength(MOST.mounts))),
   cgroupsPath: optional(textSchema),
   resources: optional(resourcesSchema),
-  rootfsPropagation: optional(v.picklist(["shared", "slave", "private", "unbindable", ""])),
+  // podman writes the recursive names, and means the same: it is always recursive
+  rootfsPropagation: optional(v.pipe(
+    v.string(),
+    v.transform((text) => text.replace(/^r(?=s|p|u)/, "")),
+    v.picklist(["shared", "slave", "private", "unbindable", ""], "no propagation that is known"),
+  )),
   seccomp: optional(seccompSchema),
   sysctl: optional(mapSchema(textSchema, MOST.entries)),
   maskedPaths: optional(v.pipe(v.array(absoluteSchema), v.maxLength(MOST.mounts))),

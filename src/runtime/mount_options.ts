@@ -6,6 +6,7 @@ import {
   MS_PRIVATE,
   MS_SHARED,
   MS_SLAVE,
+  MS_UNBINDABLE,
 } from "#linux/mount.ts";
 
 /** What the options of an OCI mount mean (runtime-spec, config-linux.md; mount(8)). */
@@ -15,6 +16,8 @@ export interface MountOptions {
   readonly clear: number;
   /** MS_PRIVATE, MS_SLAVE or MS_SHARED; undefined leaves it as it is. */
   readonly propagation: number | undefined;
+  /** Whether that holds for the mounts below as well: `rprivate` and its kin. */
+  readonly recursivePropagation: boolean;
   readonly bind: boolean;
   readonly recursive: boolean;
   /** Whether read-only and its kin hold for the mounts below as well (`rro` …, and docker's `ro` since API 1.44). */
@@ -45,6 +48,8 @@ const PROPAGATIONS: Readonly<Record<string, number>> = {
   rslave: MS_SLAVE,
   shared: MS_SHARED,
   rshared: MS_SHARED,
+  unbindable: MS_UNBINDABLE,
+  runbindable: MS_UNBINDABLE,
 };
 
 /** Reads the options of an OCI mount. Those that are not known are the file system's own. */
@@ -52,6 +57,7 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
   let set = 0;
   let clear = 0;
   let propagation: number | undefined;
+  let recursivePropagation = false;
   let bind = false;
   let recursive = false;
   let recursiveAttributes = false;
@@ -67,6 +73,7 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
       clear = on ? clear & ~flag : clear | flag;
     } else if (Object.hasOwn(PROPAGATIONS, option)) {
       propagation = PROPAGATIONS[option]!;
+      recursivePropagation = option.startsWith("r");
     } else if (option === "bind" || option === "rbind") {
       bind = true;
       recursive ||= option === "rbind";
@@ -79,7 +86,7 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
       data.push(equals < 0 ? [option, undefined] : [option.slice(0, equals), option.slice(equals + 1)]);
     }
   }
-  return { set, clear, propagation, bind, recursive, recursiveAttributes, data, subpath, lowers };
+  return { set, clear, propagation, recursivePropagation, bind, recursive, recursiveAttributes, data, subpath, lowers };
 }
 
 /** The options that are not a file system's own, for `features` of the runtime-spec. */

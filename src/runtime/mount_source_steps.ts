@@ -66,6 +66,7 @@ function sourceSteps(setup: Pick<MountContext, "host">, { source, options, id }:
     set: mayRestrict ? options.set : 0,
     recursiveAttributes: options.recursiveAttributes,
     propagation: mayRestrict ? options.propagation : undefined,
+    recursivePropagation: options.recursivePropagation,
   };
   if (setup.shmNamespace !== undefined && source === SHM) {
     return inMountNamespaceSteps(setup.shmNamespace, bindSteps(id, source, undefined, bind));

@@ -97,6 +97,8 @@ export interface BindOptions {
   readonly set: number;
   readonly recursiveAttributes: boolean;
   readonly propagation: number | undefined;
+  /** Whether the propagation is that of the mounts below as well. Default: as the attributes. */
+  readonly recursivePropagation?: boolean;
   /** What messages call the source, where a descriptor stands for it. */
   readonly object?: string;
 }
@@ -128,23 +130,25 @@ export function bindSteps(id: string, source: string, from: string | undefined, 
       },
     ),
   ];
-  if (options.set !== 0 || options.propagation !== undefined) {
-    const below = options.recursiveAttributes ? AT_RECURSIVE : 0;
-    steps.push(
-      step(
-        "mount_setattr",
-        [
-          { result: id },
-          "",
-          AT_EMPTY_PATH | below,
-          mountAttr(options.set, 0, options.propagation ?? 0),
-          MOUNT_ATTR_SIZE,
-        ],
-        "restrict the bind of",
-        options.object ?? source,
-        { hints: { ENOSYS: "this needs Linux 5.12" } },
-      ),
+  const { set, propagation = 0, recursiveAttributes, recursivePropagation = recursiveAttributes } = options;
+  const change = (attributes: number, kind: number, below: boolean) =>
+    step(
+      "mount_setattr",
+      [
+        { result: id },
+        "",
+        AT_EMPTY_PATH | (below ? AT_RECURSIVE : 0),
+        mountAttr(attributes, 0, kind),
+        MOUNT_ATTR_SIZE,
+      ],
+      "restrict the bind of",
+      options.object ?? source,
+      { hints: { ENOSYS: "this needs Linux 5.12" } },
     );
+  if (set !== 0 && propagation !== 0 && recursiveAttributes !== recursivePropagation) {
+    steps.push(change(set, 0, recursiveAttributes), change(0, propagation, recursivePropagation));
+  } else if (set !== 0 || propagation !== 0) {
+    steps.push(change(set, propagation, set === 0 ? recursivePropagation : recursiveAttributes));
   }
   return steps;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { capabilityNumber } from "#linux/capabilities.ts";
-import { F_SETFD, FD_CLOEXEC } from "#linux/file.ts";
+import { F_SETFD, FD_CLOEXEC, O_CLOEXEC, O_DIRECTORY, O_PATH } from "#linux/file.ts";
 import { PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, PR_SET_DUMPABLE } from "#linux/prctl.ts";
 import { parseRlimitName, rlimitNumber } from "#linux/rlimits.ts";
 import type { HookSpec, LinuxSpec, ProcessSpec } from "#oci/runtime_spec.ts";
@@ -146,7 +146,10 @@ function findProgramSteps({ args = [], env = [] }: ProcessSpec): Step[] {
   const name = args[0] ?? "";
   const object = name === "" ? '""' : name;
   if (name.includes("/")) {
-    return [step("faccessat", [AT_FDCWD, name, X_OK], "execute", object, { id: `${EXEC} found` })];
+    return [
+      step("faccessat", [AT_FDCWD, name, X_OK], "execute", object, { id: `${EXEC} found` }),
+      ...notDirectorySteps(name, object),
+    ];
   }
   const places = name === "" ? [] : searchPath(env).map((directory) => `${directory}/${name}`);
   return [
@@ -166,6 +169,19 @@ function findProgramSteps({ args = [], env = [] }: ProcessSpec): Step[] {
     mark("program is missing", "there is none"),
     operate("fail", [2], "execute", { object, id: `${EXEC} missing` }),
     mark("program is there", "the program is there"),
+  ];
+}
+
+/** A directory may be entered (X_OK) and not executed. */
+function notDirectorySteps(path: string, object: string): Step[] {
+  const EACCES = 13;
+  const flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+  return [
+    step("openat", [-100, path, flags, 0], "is it a directory", object, {
+      jump: { when: "error", to: "program is a file" },
+    }),
+    operate("fail", [EACCES], "execute", { object, id: `${EXEC} directory` }),
+    mark("program is a file", "it is no directory"),
   ];
 }
 
