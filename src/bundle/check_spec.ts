@@ -8,7 +8,7 @@ import { isAbsolute, join } from "node:path";
 import { parseRlimitName } from "#linux/rlimits.ts";
 import type { DeviceSpec, HookSpec, HooksSpec, MountSpec, NamespaceType, RuntimeSpec } from "#oci/runtime_spec.ts";
 import { quote } from "#oci/text.ts";
-import { devicesOf, hasOwnDevices } from "#runtime/bundle/device_steps.ts";
+import { deniesDevices, devicesOf, hasOwnDevices } from "#runtime/bundle/device_steps.ts";
 import { parseMountOptions } from "#runtime/mount_options.ts";
 import { namespaceOf } from "#runtime/namespace_steps.ts";
 import { resolveInLayers } from "#runtime/resolve.ts";
@@ -38,7 +38,22 @@ export function checkSpec(spec: RuntimeSpec, rights: SpecRights): void {
   (linux?.personality?.flags ?? []).forEach((flag) => fail("linux.personality.flags", `${quote(flag)} is not known`));
   for (const mount of spec.mounts ?? []) checkMount(mount);
   if (!rights.isMachineRoot && hasOwnDevices(spec)) devicesOf(spec).forEach(checkDevice);
+  checkDeviceRules(spec, rights);
   checkHooks(spec.hooks ?? {}, rights);
+}
+
+/**
+ * Rules about devices are kept without a control group: who cannot make nodes opens only those that are there. In a user
+ * namespace nobody can; root must not be given CAP_MKNOD, and the root directory is mounted nodev (`container.ts`).
+ */
+function checkDeviceRules(spec: RuntimeSpec, { isMachineRoot }: SpecRights): void {
+  if (!isMachineRoot || namespaceOf(spec, "user") !== "host" || !deniesDevices(spec)) return;
+  if (spec.process?.capabilities?.bounding?.includes("CAP_MKNOD")) {
+    fail(
+      "linux.resources.devices",
+      "the rules cannot be kept for root with CAP_MKNOD: take it away, or allow all devices",
+    );
+  }
 }
 
 function fail(field: string, why: string): never {

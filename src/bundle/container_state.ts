@@ -20,6 +20,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { isFrozen } from "#cgroup/group.ts";
 import type { Pid } from "#linux/call.ts";
 import { readBootId, readStartTime } from "#linux/proc.ts";
 import { parseJson } from "#oci/json.ts";
@@ -132,17 +133,12 @@ export function statusOf({ directory, stored }: BundleContainer): ContainerStatu
   if (!isAlive(stored)) return "stopped";
   if (stored.creating) return "creating";
   if (lstatSync(gatePath(directory), { throwIfNoEntry: false }) !== undefined) return "created";
-  return isFrozen(stored) ? "paused" : "running";
+  return stored.group !== undefined && isFrozen(stored.group) ? "paused" : "running";
 }
 
 /** Whether its first process is there. */
 export function isAlive({ pid, bootId, startTime }: StoredState): boolean {
   return bootId === readBootId() && readStartTime(pid) === startTime;
-}
-
-function isFrozen({ group }: StoredState): boolean {
-  if (group === undefined) return false;
-  return readSmall(join(group, "cgroup.events"), 4096)?.toString("latin1").includes("frozen 1") ?? false;
 }
 
 /** The container's gate is open from now on. @returns Whether it was closed: of several who start it, one finds it so. */

@@ -23,6 +23,7 @@ import { namespaceOf } from "#runtime/namespace_steps.ts";
 import { checkSpec, settleMounts } from "./check_spec.ts";
 import { gatePath, keepConfig, makeContainerDirectory, noteMaker, writeState } from "./container_state.ts";
 import { bundleError } from "./error.ts";
+import { enterGroup, type GroupOptions, leaveGroup, planGroup } from "./groups.ts";
 import { hookState, runHooks } from "./hooks.ts";
 import { planSetup } from "./plan.ts";
 import type { Bundle } from "./read_bundle.ts";
@@ -42,6 +43,7 @@ export interface CreateRequest {
   readonly preserved: readonly Fd[];
   readonly pivots: boolean;
   readonly newKeyring: boolean;
+  readonly groups: GroupOptions;
 }
 
 /** A container that was made. */
@@ -62,6 +64,7 @@ export function createContainer(request: CreateRequest): Created {
   const spec = settleMounts(bundle.spec, bundle.path, bundle.rootPath);
   const machineRoot = isMachineRoot();
   checkSpec(spec, { isRoot: process.geteuid!() === 0, isMachineRoot: machineRoot });
+  const groupRequest = planGroup(spec, request.groups);
   const fds = planFds(request.preserved);
   const setup = planSetup({
     spec,
@@ -70,24 +73,30 @@ export function createContainer(request: CreateRequest): Created {
     fds,
     pivots: request.pivots,
     newKeyring: request.newKeyring,
-    entersGroup: false,
+    entersGroup: groupRequest !== undefined,
     isMachineRoot: machineRoot,
   });
   const tape = planBundle(setup);
   const directory = makeContainerDirectory(root, id);
   using opened = openFds(request, directory);
+  let group: string | undefined;
   try {
     noteMaker(directory);
     keepConfig(directory, bundle.bytes);
     const running = setUpBundle(
       tape,
       setup.userNamespace,
-      { plan: fds, console: opened.console, gate: opened.gate, group: undefined, preserved: request.preserved },
-      (failed) => describeFailure(failed, spec),
+      { plan: fds, console: opened.console, gate: opened.gate, preserved: request.preserved },
+      {
+        enterGroup: groupRequest === undefined
+          ? undefined
+          : (pid) => void (group = enterGroup(groupRequest, directory, id, pid)),
+        describe: (failed) => describeFailure(failed, spec),
+      },
     );
     let runs: "waits" | "went on" | "runs" = "waits";
     try {
-      const stored = storeState(request, spec, directory, running.pid);
+      const stored = storeState(request, spec, directory, running.pid, group);
       runHooks("prestart", spec.hooks?.prestart ?? [], hookState(stored, "creating", running.pid));
       runHooks("createRuntime", spec.hooks?.createRuntime ?? [], hookState(stored, "creating", running.pid));
       const inner = namespaceOf(spec, "pid") === "host" ? running.pid : readInnerPid(running.pid) ?? running.pid;
@@ -109,6 +118,7 @@ export function createContainer(request: CreateRequest): Created {
     }
   } catch (error) {
     rmSync(directory, { recursive: true, force: true });
+    leaveGroup(group);
     throw error;
   }
 }
@@ -149,7 +159,13 @@ function connectConsole(path: string): Fd {
 }
 
 /** Written before hooks run: from then on the container can be found, whatever becomes of this process. */
-function storeState({ id, bundle }: CreateRequest, spec: RuntimeSpec, directory: string, pid: number): StoredState {
+function storeState(
+  { id, bundle }: CreateRequest,
+  spec: RuntimeSpec,
+  directory: string,
+  pid: number,
+  group: string | undefined,
+): StoredState {
   const uid = process.geteuid!();
   const stored: StoredState = {
     id,
@@ -161,6 +177,7 @@ function storeState({ id, bundle }: CreateRequest, spec: RuntimeSpec, directory:
     created: new Date().toISOString(),
     owner: findAccount(uid)?.name ?? String(uid),
     creating: true,
+    ...(group === undefined ? {} : { group }),
     annotations: spec.annotations ?? new Map(),
   };
   writeState(directory, stored);

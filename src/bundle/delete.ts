@@ -16,6 +16,7 @@ import {
   statusOf,
 } from "./container_state.ts";
 import { bundleError } from "./error.ts";
+import { leaveGroup } from "./groups.ts";
 import { hookState, runHooks } from "./hooks.ts";
 import { killContainer } from "./signal.ts";
 
@@ -55,6 +56,7 @@ export function deleteContainer(root: string, id: string, force: boolean, warn: 
 export function removeContainer(container: BundleContainer, warn: Warn): void {
   const hooks = readPoststop(container, warn);
   rmSync(container.directory, { recursive: true, force: true });
+  leaveGroup(container.stored.group);
   for (const hook of hooks) {
     try {
       runHooks("poststop", [hook], hookState(container.stored, "stopped", undefined));

@@ -16,6 +16,7 @@ import { SIGNALS } from "#linux/signals.ts";
 import { type BundleContainer, readKeptConfig, statusOf } from "./container_state.ts";
 import { describeFailure, writePidFile } from "./create.ts";
 import { bundleError } from "./error.ts";
+import { joinGroup } from "./groups.ts";
 import { planFilter } from "./plan.ts";
 import { openFirstProcess } from "./signal.ts";
 
@@ -91,6 +92,7 @@ export function execInContainer(container: BundleContainer, request: ExecRequest
   if ((process.args ?? []).length === 0) throw bundleError("BUNDLE_INVALID", "process args cannot be empty");
   const namespaces = differingNamespaces(container.stored.pid);
   const fds = planFds(request.preserved);
+  const entersGroup = container.stored.group !== undefined;
   const tape = planBundleExec({
     process,
     personality: spec.linux?.personality,
@@ -101,6 +103,7 @@ export function execInContainer(container: BundleContainer, request: ExecRequest
     newKeyring: true,
     deathSignal: request.detaches ? undefined : SIGNALS.KILL,
     namespaces,
+    entersGroup,
     detaches: request.detaches,
   });
   using target = openFirstProcess(container);
@@ -108,7 +111,10 @@ export function execInContainer(container: BundleContainer, request: ExecRequest
   const entered = enterBundle(
     tape,
     { target: target.fd, console: request.console, preserved: request.preserved, plan: fds },
-    (failed) => describeFailure(failed, { process }),
+    {
+      enterGroup: entersGroup ? (pid) => joinGroup(container.directory, container.stored.pid, pid) : undefined,
+      describe: (failed) => describeFailure(failed, { process }),
+    },
   );
   if (request.pidFile !== undefined) writePidFile(request.pidFile, entered.pid);
   return entered;

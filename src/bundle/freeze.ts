@@ -3,8 +3,7 @@
  *
  * @module
  */
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { freezeGroup } from "#cgroup/freeze.ts";
 import { type BundleContainer, statusOf } from "./container_state.ts";
 import { bundleError } from "./error.ts";
 
@@ -23,5 +22,5 @@ export function freezeContainer(container: BundleContainer, frozen: boolean): vo
     );
   }
   if (!frozen && status !== "paused") throw bundleError("CONTAINER_STATUS", "container not paused");
-  writeFileSync(join(group, "cgroup.freeze"), frozen ? "1" : "0");
+  freezeGroup(group, frozen);
 }

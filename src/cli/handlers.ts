@@ -45,6 +45,7 @@ const LOADERS: ReadonlyMap<string, () => Promise<CommandFunction>> = new Map<str
   ["rm", async () => (await import("./commands/containers.ts")).runRemoveContainers],
   ["rmi", async () => (await import("./commands/remove_images.ts")).runRemoveImages],
   ["run", async () => (await import("./commands/run.ts")).runRun],
+  ["runtime", async () => (await import("./runtime/main.ts")).runDeclaredRuntime],
   ["save", async () => (await import("./commands/archives.ts")).runSave],
   ["search", async () => (await import("./commands/search.ts")).runSearch],
   ["start", async () => (await import("./commands/life.ts")).runStart],

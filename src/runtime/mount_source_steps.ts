@@ -39,7 +39,7 @@ export function openImageSourcesSteps(setup: ContainerSetup): Step[] {
 }
 
 /** Copies the other mounts' sources, each as the step {@linkcode mountId}. */
-export function openMountSourcesSteps(setup: Pick<MountContext, "spec" | "host">): Step[] {
+export function openMountSourcesSteps(setup: Pick<MountContext, "spec" | "host" | "shmNamespace">): Step[] {
   return sourcesOf(setup).filter(({ isImage }) => !isImage).flatMap((source) => sourceSteps(setup, source));
 }
 
@@ -58,7 +58,7 @@ function sourcesOf({ spec }: Pick<MountContext, "spec">): (MountSource & { reado
   });
 }
 
-function sourceSteps(setup: Pick<MountContext, "host">, { source, options, id }: MountSource): Step[] {
+function sourceSteps(setup: Pick<MountContext, "host" | "shmNamespace">, { source, options, id }: MountSource): Step[] {
   // before mount_setattr, restrictions come when it is attached
   const mayRestrict = setup.host.mountSetattr;
   const bind: BindOptions = {

@@ -124,7 +124,9 @@ export interface ContainerSetup {
 }
 
 /** What the mounts of a specification depend on. */
-export type MountContext = Pick<ContainerSetup, "spec" | "host" | "resolve" | "lockedFlags" | "sourceKind">;
+export type MountContext =
+  & Pick<ContainerSetup, "spec" | "host" | "resolve" | "lockedFlags" | "sourceKind">
+  & Partial<Pick<ContainerSetup, "shmNamespace">>;
 
 /** The process of a specification: of ours, every one has it. */
 export function requireProcess(spec: RuntimeSpec): ProcessSpec {

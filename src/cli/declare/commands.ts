@@ -5,6 +5,7 @@ import { IMAGE_COMMANDS } from "./images.ts";
 import { LIFE_COMMANDS } from "./life.ts";
 import { NETWORK_COMMANDS } from "./networks.ts";
 import { RUN } from "./run.ts";
+import { RUNTIME } from "./runtime.ts";
 import { SYSTEM_COMMANDS } from "./system.ts";
 import type { CommandDeclaration } from "./types.ts";
 import { UNIT_COMMANDS } from "./units.ts";
@@ -24,6 +25,7 @@ export const COMMANDS: readonly CommandDeclaration[] = [
   ...VOLUME_COMMANDS,
   ...NETWORK_COMMANDS,
   ...SYSTEM_COMMANDS,
+  RUNTIME,
   ...UPKEEP_COMMANDS,
   ...UNIT_COMMANDS,
 ];

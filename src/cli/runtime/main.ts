@@ -6,6 +6,7 @@
 import { isSecureExecution } from "#linux/auxv.ts";
 import { DugoutError } from "#oci/error.ts";
 import { findStateRoot, type StateRoot } from "#bundle/state_root.ts";
+import type { Invocation } from "../invocation.ts";
 import { PipeClosedError, printOut } from "../output.ts";
 import { usageError } from "../usage_error.ts";
 import { VERSION } from "../version.ts";
@@ -89,6 +90,11 @@ export async function runRuntime(program: string, argv: readonly string[]): Prom
   } catch (error) {
     return report(error, name, log);
   }
+}
+
+/** The same behind global options of `dugout`, which are not for it. */
+export async function runDeclaredRuntime({ words }: Invocation): Promise<number> {
+  return await runRuntime("dugout runtime", words);
 }
 
 async function runCommand(

@@ -16,8 +16,8 @@ import { bundleError } from "#bundle/error.ts";
 import { hookState, runHooks } from "#bundle/hooks.ts";
 import { type Bundle, readBundle } from "#bundle/read_bundle.ts";
 import { makeStateRoot } from "#bundle/state_root.ts";
-import { holdSignals } from "#engine/foreground.ts";
-import { showTerminal, typeInto } from "#engine/relay_terminal.ts";
+import { holdSignals } from "#engine/streams/foreground.ts";
+import { showTerminal, typeInto } from "#engine/streams/relay_terminal.ts";
 import { unknownCapabilities } from "#runtime/bundle/process_steps.ts";
 import { probeHost } from "#runtime/host.ts";
 import { exitCodeOf, lostMonitorError } from "#runtime/launch_container.ts";
@@ -122,7 +122,7 @@ function requireConsole({ process }: RuntimeSpec, socket: string | undefined, de
 }
 
 function requestOf(
-  { flags, args, root }: RuntimeInvocation,
+  { flags, global, args, root }: RuntimeInvocation,
   bundle: Bundle,
 ): Omit<CreateRequest, "start" | "console"> {
   const { preserved, variables } = preservedFds(flags);
@@ -138,6 +138,7 @@ function requestOf(
     preserved,
     pivots: !flags.has("no-pivot"),
     newKeyring: !flags.has("no-new-keyring"),
+    groups: { systemd: global.has("systemd-cgroup"), optional: global.text("rootless") !== "false" },
   };
 }
 

@@ -11,7 +11,7 @@
  * @module
  */
 import { AT_FDCWD, O_CLOEXEC, O_WRONLY } from "#linux/file.ts";
-import { MOUNT_ATTR_RDONLY, MS_MOVE } from "#linux/mount.ts";
+import { MOUNT_ATTR_NODEV, MOUNT_ATTR_RDONLY, MS_MOVE } from "#linux/mount.ts";
 import { SIGNALS } from "#linux/signals.ts";
 import { DugoutError } from "#oci/error.ts";
 import { operate, type Step, step, type Tape, type TapeBuffer } from "#tape/step.ts";
@@ -33,7 +33,7 @@ import {
 import { ROOT } from "../target_steps.ts";
 import { consoleControl, consoleSteps, openTerminalSteps, sendTerminalSteps } from "../terminal_steps.ts";
 import { USER_NAMESPACE_BUFFERS } from "../user_namespace.ts";
-import { deviceSteps, hasOwnDevices } from "./device_steps.ts";
+import { closesNodes, deviceSteps, hasOwnDevices } from "./device_steps.ts";
 import { HOOK_BUFFERS, hookSteps } from "./hook_steps.ts";
 import {
   childNamespaceSteps,
@@ -43,7 +43,7 @@ import {
   propagationSteps,
 } from "./namespace_steps.ts";
 import { bundleProcessSteps } from "./process_steps.ts";
-import { type BundleSetup, GO_ON_FD, GROUP_FD, HOOK_STATE_FD, SET_UP_FD } from "./setup.ts";
+import { type BundleSetup, GO_ON_FD, HOOK_STATE_FD, SET_UP_FD } from "./setup.ts";
 
 const EXIT_LOST = 125;
 
@@ -62,7 +62,6 @@ export function planBundle(setup: BundleSetup): Tape {
     blockSignalsStep(),
     ...deathSignalSteps({ deathSignal }, "the command"),
     ...oomScoreSteps(process.oomScoreAdj),
-    ...(setup.entersGroup ? enterGroupSteps() : []),
     ...joinSteps(spec),
     ...ownUserNamespaceSteps(setup.userNamespace),
     ...childNamespaceSteps(spec),
@@ -74,6 +73,8 @@ export function planBundle(setup: BundleSetup): Tape {
     ...deathSignalSteps({ deathSignal }, "the monitor"),
     step("setsid", [], "lead", "a new session"),
     step("umask", [0], "clear", "umask"),
+    // before it makes a control group namespace, whose root the group becomes
+    ...(setup.entersGroup ? meetSteps("its control group") : []),
     ...innerNamespaceSteps(setup),
     ...openRootfsSteps({ kind: "directory", path: setup.rootPath }),
     ...openMountSourcesSteps(setup),
@@ -82,7 +83,7 @@ export function planBundle(setup: BundleSetup): Tape {
     ...deviceSteps(setup),
     ...(process.terminal ? terminalSteps(setup) : []),
     ...workingDirectoryTargetSteps(setup, process.cwd),
-    ...goOnSteps(),
+    ...meetSteps("hooks outside"),
     ...hookSteps("create the container", hooks.createContainer ?? [], HOOK_STATE_FD, fds.error),
     ...maskSteps(spec.linux?.maskedPaths ?? [], () => undefined),
     ...readOnlySteps(
@@ -90,6 +91,7 @@ export function planBundle(setup: BundleSetup): Tape {
       (id, path) => restrictSteps(setup, id, path, MOUNT_ATTR_RDONLY, 0),
     ),
     ...(spec.root?.readonly ? readOnlyRootSteps(setup) : []),
+    ...(closesNodes(setup) ? restrictSteps(setup, ROOT, "/", MOUNT_ATTR_NODEV, 0) : []),
     ...(setup.pivots ? pivotSteps() : moveRootSteps()),
     ...propagationSteps(spec),
     step("umask", [process.user.umask ?? 0o022], "set", "umask"),
@@ -132,16 +134,6 @@ export function oomScoreSteps(score: number | undefined): Step[] {
       hints: { EACCES: "without root it can only be raised" },
     }),
     step("close", [{ result: "score" }], "close setting", path),
-  ];
-}
-
-/** Before a control group namespace is made, whose root it becomes. */
-function enterGroupSteps(): Step[] {
-  return [
-    step("write", [GROUP_FD, "0", 1], "enter", "control group", {
-      hints: { EBUSY: "processes are in it, and it has controllers for groups below it: they exclude each other" },
-    }),
-    step("close", [GROUP_FD], "close", "control group"),
   ];
 }
 
@@ -208,17 +200,17 @@ function terminalSteps({ spec }: BundleSetup): Step[] {
   ];
 }
 
-/** Tells that namespaces and mounts are there, and waits until what runs outside then has run. */
-function goOnSteps(): Step[] {
+/** Tells that it has come so far, and waits until what is done outside then is done. */
+export function meetSteps(what: string): Step[] {
   return [
-    step("write", [SET_UP_FD, "s", 1], "tell that", "the container is set up"),
-    step("read", [GO_ON_FD, { buffer: "go" }, 1], "wait for", "hooks outside", {
+    step("write", [SET_UP_FD, "s", 1], "tell that it waits for", what),
+    step("read", [GO_ON_FD, { buffer: "go" }, 1], "wait for", what, {
       retry: true,
-      jump: { when: "nonzero", to: "goes on" },
+      jump: { when: "nonzero", to: `${what} is done` },
     }),
     // end of file: the command is gone, and nobody knows of the container
     step("exit_group", [EXIT_LOST], "leave", ""),
-    place("goes on", "hooks outside have run"),
+    place(`${what} is done`, `${what}: done`),
   ];
 }
 

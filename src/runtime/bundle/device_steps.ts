@@ -41,6 +41,22 @@ export function hasOwnDevices({ mounts = [] }: RuntimeSpec): boolean {
   );
 }
 
+/** Whether rules forbid any device: the last one that is about all of them decides. */
+export function deniesDevices({ linux }: RuntimeSpec): boolean {
+  const general = linux?.resources?.devices?.findLast(({ type = "a" }) => type === "a");
+  return general !== undefined && !general.allow;
+}
+
+/** Whether /dev is a mount of its own. */
+function hasDevMount({ mounts = [] }: RuntimeSpec): boolean {
+  return mounts.some(({ destination }) => destination.replace(/\/+$/, "") === "/dev");
+}
+
+/** Whether nodes that lie in the root directory are closed: where rules forbid devices, and those of /dev lie elsewhere. */
+export function closesNodes({ spec, makesNodes }: Pick<BundleSetup, "spec" | "makesNodes">): boolean {
+  return makesNodes && deniesDevices(spec) && hasDevMount(spec);
+}
+
 /** All devices of a container; a default one gives way to one of the same path. */
 export function devicesOf({ linux }: RuntimeSpec): DeviceSpec[] {
   const named = linux?.devices ?? [];

@@ -17,7 +17,7 @@ import { NAMESPACE_FLAGS } from "../namespace_steps.ts";
 import { deathSignalSteps, execErrnoBytes } from "../process_steps.ts";
 import { REPORT_FD } from "../setup.ts";
 import { consoleControl, openTerminalSteps, sendTerminalSteps } from "../terminal_steps.ts";
-import { oomScoreSteps } from "./container.ts";
+import { meetSteps, oomScoreSteps } from "./container.ts";
 import { type BundleProcess, bundleProcessSteps } from "./process_steps.ts";
 
 const SIGCHLD = 17;
@@ -29,6 +29,8 @@ const OUTER: ReadonlySet<NamespaceType> = new Set(["user", "pid", "time"]);
 export interface BundleExecSetup extends Omit<BundleProcess, "gate" | "hooks"> {
   /** The namespaces of the container that are not the caller's. */
   readonly namespaces: readonly NamespaceType[];
+  /** Whether the waiter is put into the container's control group, for which it waits. */
+  readonly entersGroup: boolean;
   /** Whether whoever starts it goes, and somebody else looks after it. */
   readonly detaches: boolean;
 }
@@ -54,6 +56,7 @@ export function planBundleExec(setup: BundleExecSetup): Tape {
     ...deathSignalSteps(setup, "the command"),
     ...oomScoreSteps(process.oomScoreAdj),
     step("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0], "be closed to", "ptrace"),
+    ...(setup.entersGroup ? meetSteps("its control group") : []),
     ...joins(namespaces.filter((type) => OUTER.has(type)), "the container's user and pid namespaces"),
     step("clone", [SIGCHLD, 0, 0, 0, 0], "fork", "the program's process", {
       id: "program",
@@ -91,6 +94,7 @@ export function planBundleExec(setup: BundleExecSetup): Tape {
     buffers: new Map<string, TapeBuffer>([
       ["pid", { sizeBytes: 8 }],
       ["status", { sizeBytes: 8 }],
+      ["go", { sizeBytes: 8 }],
       ["cwd", { sizeBytes: 4096 }],
       ["exec errno", { sizeBytes: 8, bytes: execErrnoBytes() }],
       ["console control", { sizeBytes: 24, bytes: consoleControl() }],

@@ -12,7 +12,7 @@ import { type Failure, failureError, type Playing, readFailure, startEncodedTape
 import type { Tape } from "#tape/step.ts";
 import { startEncodedInUserNamespace } from "../map_ids.ts";
 import { CONSOLE_FD, REPORT_FD } from "../setup.ts";
-import { type BundleUserNamespace, type FdPlan, GO_ON_FD, GROUP_FD, HOOK_STATE_FD, SET_UP_FD } from "./setup.ts";
+import { type BundleUserNamespace, type FdPlan, GO_ON_FD, HOOK_STATE_FD, SET_UP_FD } from "./setup.ts";
 
 /** Descriptors of ours that the container is made with. */
 export interface BundleFds {
@@ -20,7 +20,6 @@ export interface BundleFds {
   /** Where the terminal's master is sent. */
   readonly console: Fd | undefined;
   readonly gate: Fd | undefined;
-  readonly group: Fd | undefined;
   /** Ours, in the order of `plan.preserved`. */
   readonly preserved: readonly Fd[];
 }
@@ -47,15 +46,20 @@ export interface FailedStep {
   readonly failure: Failure;
 }
 
-/**
- * Starts a container; returns when its namespaces and mounts are there.
- * @param describe The error of a step that failed.
- */
+/** What whoever starts a container has to do with it. */
+export interface BundleCare {
+  /** Puts the first process into its control group, where the tape waits for that. */
+  readonly enterGroup: ((pid: Pid) => void) | undefined;
+  /** The error of a step that failed. */
+  readonly describe: (failed: FailedStep) => Error;
+}
+
+/** Starts a container; returns when its namespaces and mounts are there. */
 export function setUpBundle(
   tape: Tape,
   namespace: BundleUserNamespace,
   fds: BundleFds,
-  describe: (failed: FailedStep) => Error,
+  { enterGroup, describe }: BundleCare,
 ): SetUpBundle {
   const report = makePipe();
   const setUp = makePipe();
@@ -70,7 +74,6 @@ export function setUpBundle(
     { child: fds.plan.startState, ours: states[1] },
     ...(fds.console === undefined ? [] : [{ child: CONSOLE_FD, ours: fds.console }]),
     ...(fds.gate === undefined ? [] : [{ child: fds.plan.gate, ours: fds.gate }]),
-    ...(fds.group === undefined ? [] : [{ child: GROUP_FD, ours: fds.group }]),
     ...fds.preserved.map((ours, index) => ({ child: fds.plan.parked + index, ours })),
   ];
   const encoded = { bytes: encodeTape(tape, HOST_ARCH), errorFd: tape.errorFd };
@@ -96,7 +99,18 @@ export function setUpBundle(
       : describe({ tape, failure });
   };
   const pid = readWord(report.read) as Pid | undefined;
-  const isSetUp = readByte(setUp.read);
+  let isSetUp = readByte(setUp.read);
+  if (pid !== undefined && isSetUp && enterGroup !== undefined) {
+    try {
+      enterGroup(pid);
+    } catch (error) {
+      [setUp.read, errors, go.write, report.read, ...states].forEach(close);
+      waitFor(maker);
+      throw error;
+    }
+    sendByte(go.write);
+    isSetUp = readByte(setUp.read);
+  }
   close(setUp.read);
   if (pid === undefined || !isSetUp) {
     close(go.write);
@@ -107,9 +121,7 @@ export function setUpBundle(
     goOn({ creating, created }) {
       writeAll(states[0], new TextEncoder().encode(creating));
       writeAll(states[1], new TextEncoder().encode(created));
-      const byte = allocate(1);
-      // where nobody reads it, it was killed
-      tryCall("write", go.write, addressOf(byte), 1);
+      sendByte(go.write);
       close(go.write);
       const failure = readFailure(errors);
       [errors, ...states].forEach(close);
@@ -151,7 +163,12 @@ export function readWord(fd: Fd): number | undefined {
   return result === 4 ? new DataView(bytes.buffer).getInt32(0, true) : undefined;
 }
 
-function readByte(fd: Fd): boolean {
+/** Where nobody reads it, the process was killed, which its end tells. */
+export function sendByte(fd: Fd): void {
+  tryCall("write", fd, addressOf(allocate(1)), 1);
+}
+
+export function readByte(fd: Fd): boolean {
   const bytes = allocate(1);
   let result: number;
   do result = tryCall("read", fd, addressOf(bytes), 1); while (result === -4);

@@ -12,8 +12,8 @@ import { readFailure, startEncodedTape, waitFor } from "#tape/play.ts";
 import type { Tape } from "#tape/step.ts";
 import { TARGET_FD } from "../exec_setup.ts";
 import { CONSOLE_FD, REPORT_FD } from "../setup.ts";
-import { type FailedStep, readWord } from "./launch.ts";
-import type { FdPlan } from "./setup.ts";
+import { type BundleCare, readByte, readWord, sendByte } from "./launch.ts";
+import { type FdPlan, GO_ON_FD, SET_UP_FD } from "./setup.ts";
 
 /** A program that runs in a container. */
 export interface EnteredBundle {
@@ -25,7 +25,6 @@ export interface EnteredBundle {
 /**
  * Starts a program in a container; returns when it runs.
  * @param target A pidfd of the container's first process.
- * @param describe The error of a step that failed.
  */
 export function enterBundle(
   tape: Tape,
@@ -35,9 +34,11 @@ export function enterBundle(
     readonly preserved: readonly Fd[];
     readonly plan: FdPlan;
   },
-  describe: (failed: FailedStep) => Error,
+  { enterGroup, describe }: BundleCare,
 ): EnteredBundle {
   const report = makePipe();
+  const meet = makePipe();
+  const go = makePipe();
   let playing;
   try {
     const encoded = { bytes: encodeTape(tape, HOST_ARCH), errorFd: tape.errorFd };
@@ -46,6 +47,8 @@ export function enterBundle(
         ...[0, 1, 2].map((fd) => ({ child: fd, ours: fd as Fd })),
         { child: TARGET_FD, ours: target },
         { child: REPORT_FD, ours: report.write },
+        { child: SET_UP_FD, ours: meet.write },
+        { child: GO_ON_FD, ours: go.read },
         ...(console === undefined ? [] : [{ child: CONSOLE_FD, ours: console }]),
         ...preserved.map((ours, index) => ({ child: plan.parked + index, ours })),
       ],
@@ -53,12 +56,26 @@ export function enterBundle(
       newSession: true,
     });
   } catch (error) {
-    close(report.read);
+    [report.read, meet.read, go.write].forEach(close);
     throw error;
   } finally {
-    close(report.write);
+    [report.write, meet.write, go.read].forEach(close);
   }
   const { pid: waiter, errors } = playing;
+  try {
+    if (enterGroup !== undefined && readByte(meet.read)) {
+      enterGroup(waiter);
+      sendByte(go.write);
+    }
+  } catch (error) {
+    [report.read, errors].forEach(close);
+    close(go.write);
+    waitFor(waiter);
+    throw error;
+  } finally {
+    close(meet.read);
+  }
+  close(go.write);
   const pid = readWord(report.read) as Pid | undefined;
   const failure = readFailure(errors);
   close(errors);

@@ -13,9 +13,6 @@ export const GO_ON_FD = 11;
 /** What hooks in the container read: its state while it is made. */
 export const HOOK_STATE_FD = 12;
 
-/** The cgroup.procs of the container's control group. */
-export const GROUP_FD = 15;
-
 /** Where descriptors are kept out of the way of those that the container gets. */
 const FIRST_HIGH_FD = 190;
 
@@ -70,6 +67,6 @@ export interface BundleSetup extends MountContext {
   /** `pivot_root` does not work where the machine's root is a ramfs. */
   readonly pivots: boolean;
   readonly newKeyring: boolean;
-  /** Whether it enters a control group: {@linkcode GROUP_FD}. */
+  /** Whether whoever makes it puts its first process into a control group, for which that waits. */
   readonly entersGroup: boolean;
 }
