@@ -20,7 +20,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { isFrozen } from "#cgroup/group.ts";
+import { isFrozen } from "#cgroup/find_group.ts";
 import type { Pid } from "#linux/call.ts";
 import { readBootId, readStartTime } from "#linux/proc.ts";
 import { parseJson } from "#oci/json.ts";

@@ -5,10 +5,12 @@
  * @module
  */
 import { hashHex } from "#ffi/mod.ts";
-import { applySettings, findGroup, makeGroup, removeGroup } from "#cgroup/group.ts";
+import { findGroup } from "#cgroup/find_group.ts";
+import { applySettings, makeGroup } from "#cgroup/group.ts";
+import { joinGroup as join } from "#cgroup/join_group.ts";
 import { choosePlace, type Place, readGroupFacts } from "#cgroup/place.ts";
 import { type GroupSetting, planSettings } from "#cgroup/resources.ts";
-import { attachToScope } from "#cgroup/systemd.ts";
+import { removeGroup } from "#cgroup/sweep_groups.ts";
 import { writeGroupFile } from "#linux/cgroup.ts";
 import type { ResourcesSpec, RuntimeSpec } from "#oci/runtime_spec.ts";
 import { quote } from "#oci/text.ts";
@@ -87,7 +89,7 @@ export function enterGroup(
   name: string,
   pid: number,
 ): string {
-  const group = makeGroup({ place, id: groupId(directory), name, slice, settings, pass: undefined }, pid);
+  const group = makeGroup({ place, id: groupId(directory), name, parent: slice, settings, pass: undefined }, pid);
   try {
     writeGroupFile(group, "cgroup.procs", String(pid));
   } catch (error) {
@@ -100,9 +102,7 @@ export function enterGroup(
 /** Puts a process that is to enter a container into the container's group. */
 export function joinGroup(directory: string, firstProcess: number, pid: number): void {
   const group = findGroup(groupId(directory), firstProcess);
-  if (group === undefined) return;
-  if (group.scope === undefined) writeGroupFile(group.path, "cgroup.procs", String(pid));
-  else attachToScope(group.scope.unit, group.scope.subgroup, pid, process.geteuid!());
+  if (group !== undefined) writeGroupFile(join(group, pid), "cgroup.procs", String(pid));
 }
 
 /** Writes other limits. @throws {DugoutError} LIMIT_IMPOSSIBLE without a group of the container's own; LIMIT_REFUSED. */
