@@ -51,6 +51,6 @@ export function killGroup(group: string): boolean {
 }
 
 /** Whether a group is frozen; one that is just being frozen is not. */
-export function isFrozen(group: string): boolean {
-  return parseFlatKeyed(groupText(group, "cgroup.events") ?? "").get("frozen") === 1;
+export function isFrozen(group: string | undefined): boolean {
+  return group !== undefined && parseFlatKeyed(groupText(group, "cgroup.events") ?? "").get("frozen") === 1;
 }

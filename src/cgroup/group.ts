@@ -25,7 +25,7 @@ import { readProcFile } from "#linux/proc.ts";
 import { randomHex } from "#linux/random.ts";
 import { DugoutError } from "#oci/error.ts";
 import { BusError } from "./dbus/error.ts";
-import { CONTAINER } from "./find_group.ts";
+import { CONTAINER, type ContainerGroup } from "./find_group.ts";
 import { busFailure, missingControllerError } from "./group_error.ts";
 import { CALLERS_LEAF } from "./callers_leaf.ts";
 import type { Place } from "./place.ts";
@@ -116,6 +116,28 @@ function openParent(place: string, { parent, settings }: GroupPlan): string {
     if (settings.length > 0) turnOn(path, [], settings);
   }
   return path;
+}
+
+/**
+ * Writes other limits into a group that is there. Where one is refused, those before it are as they were.
+ * @throws {DugoutError} LIMIT_REFUSED, LIMIT_IMPOSSIBLE.
+ */
+export function updateGroup({ path, scope }: ContainerGroup, settings: readonly GroupSetting[]): void {
+  const above = path.slice(0, path.lastIndexOf("/"));
+  // one without limits was made without controllers
+  if (scope === undefined) withPlaceLock(above, () => divide(above, above === CGROUP_MOUNT, settings));
+  else turnOn(above, [], settings);
+  const before = settings.map((setting) => ({ ...setting, value: groupText(path, setting.file)?.trim() ?? "" }));
+  for (const [index, setting] of settings.entries()) {
+    try {
+      applySettings(path, [setting], undefined);
+    } catch (error) {
+      // lists of devices are put back by what was asked for alone: their files have a line for each
+      const written = before.slice(0, index).filter(({ value }) => value !== "" && !value.includes("\n"));
+      applySettings(path, written.reverse(), () => {});
+      throw error;
+    }
+  }
 }
 
 function make(group: string): void {

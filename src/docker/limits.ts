@@ -181,6 +181,36 @@ function isGroupName(part: string): boolean {
 }
 
 /**
+ * Reads flags that change limits. What means unset changes nothing, as with docker.
+ * @param flags By their long names without dashes; those of other things are passed over.
+ * @throws {DugoutError} FLAG_INVALID.
+ */
+export function readLimitChanges(
+  flags: ReadonlyMap<string, boolean | string | readonly string[]>,
+): Partial<LimitsRequest> {
+  const read = newLimits();
+  for (const [flag, value] of flags) {
+    const reader = LIMIT_READERS.get(flag);
+    for (const text of typeof value === "object" ? value : [String(value)]) reader?.(read, text, `--${flag}`);
+  }
+  const changes = Object.entries(read).filter(([key, value]) =>
+    key !== "mode" && (typeof value === "object" ? value.length > 0 : value !== undefined)
+  );
+  return Object.fromEntries(changes);
+}
+
+/** Limits with changes: of devices, those that are named. */
+export function changeLimits(limits: LimitsRequest, changes: Partial<LimitsRequest>): LimitsRequest {
+  const merged = { ...limits, ...changes };
+  for (
+    const key of ["blkioWeightDevices", "deviceReadBps", "deviceWriteBps", "deviceReadIops", "deviceWriteIops"] as const
+  ) {
+    merged[key] = (changes[key] ?? []).reduce<DeviceAmount[]>(withDevice, limits[key]);
+  }
+  return merged;
+}
+
+/**
  * What must agree between limits: Docker's rules and words.
  * @throws {DugoutError} FLAG_CONFLICT.
  */

@@ -1,3 +1,4 @@
+import { readLimitChanges } from "#docker/limits.ts";
 import { refuseFlags } from "#docker/refused.ts";
 import { parseRestartPolicy } from "#docker/restart.ts";
 import { findContainer } from "#engine/record/containers.ts";
@@ -16,9 +17,10 @@ export async function runUpdate(invocation: Invocation): Promise<number> {
   refuseFlags(options);
   const restart = textOption(options, "restart");
   const policy = restart === undefined ? undefined : parseRestartPolicy(restart);
+  const limits = readLimitChanges(options);
   return await forEachName(invocation, async (engine, name) => {
     const record = recordOf(findContainer(engine, name));
-    if (policy !== undefined) await updateContainer(engine, record, policy);
+    await updateContainer(engine, record, { restart: policy, limits });
     return name;
   });
 }

@@ -148,7 +148,7 @@ function describeUsage(
   after: UsageSample | undefined,
   inFull: boolean,
 ): Row {
-  const limit = after === undefined ? 0 : machineMemoryBytes();
+  const limit = after === undefined ? 0 : Math.min(after.memoryLimitBytes ?? Infinity, machineMemoryBytes());
   const memory = after?.memoryBytes ?? 0;
   const percent = before === undefined || after === undefined ? 0 : processorPercent(before, after);
   return {

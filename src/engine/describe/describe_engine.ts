@@ -29,8 +29,8 @@ export function describeEngine(
     ID: "",
     Containers: containers.all,
     ContainersRunning: containers.running,
-    ContainersPaused: 0,
-    ContainersStopped: containers.all - containers.running,
+    ContainersPaused: containers.paused,
+    ContainersStopped: containers.all - containers.running - containers.paused,
     Images: images.length,
     Driver: driver.name,
     DriverStatus: [

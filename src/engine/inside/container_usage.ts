@@ -1,9 +1,12 @@
 /**
- * What a container uses, as far as its processes tell: without a control group nobody else adds it up.
+ * What a container uses: by its control group, where it has one of its own; else, and where a controller is missing, as far as its
+ * processes tell.
  *
  * @module
  */
 import { readFileSync } from "node:fs";
+import { findGroup } from "#cgroup/find_group.ts";
+import { readGroupUsage } from "#cgroup/group_usage.ts";
 import { listProcesses, type ProcessStat, TICKS_A_SECOND } from "./container_processes.ts";
 import { differingNamespaces, openProcess } from "../record/exec_target.ts";
 import type { ContainerState } from "../record/state.ts";
@@ -14,7 +17,11 @@ export interface UsageSample {
   readonly atMs: number;
   /** Of each process: a process that has ended takes its time with it. */
   readonly spentTicks: ReadonlyMap<number, number>;
+  /** Of all together, those that have ended too: by the control group. */
+  readonly spentMicroseconds: number | undefined;
   readonly memoryBytes: number;
+  /** Undefined: the machine's. */
+  readonly memoryLimitBytes: number | undefined;
   readonly receivedBytes: number | undefined;
   readonly sentBytes: number | undefined;
   readonly readBytes: number | undefined;
@@ -25,9 +32,11 @@ export interface UsageSample {
 
 /** Looks at a container. @param hasReaper Whether process 1 is ours: `--init`. */
 export function sampleUsage(state: ContainerState, hasReaper: boolean): UsageSample {
+  const group = findGroup(state.id, state.pid);
+  const usage = group === undefined ? undefined : readGroupUsage(group.path);
   const processes = listProcesses(state, hasReaper);
   const network = readNetwork(openProcess(state.pid, hasReaper) ?? state.pid);
-  const blocks = processes.map(({ pid }) => readBlocks(pid));
+  const blocks = usage?.readBytes === undefined ? processes.map(({ pid }) => readBlocks(pid)) : [];
   const sum = (read: (block: Blocks) => number): number | undefined => {
     const known = blocks.filter((block) => block !== undefined);
     return known.length === 0 ? undefined : known.reduce((total, block) => total + read(block), 0);
@@ -35,18 +44,24 @@ export function sampleUsage(state: ContainerState, hasReaper: boolean): UsageSam
   return {
     atMs: performance.now(),
     spentTicks: new Map(processes.map(({ pid, spentTicks }) => [pid, spentTicks])),
-    memoryBytes: processes.reduce((total, process) => total + readMemory(process), 0),
+    spentMicroseconds: usage?.spentMicroseconds,
+    memoryBytes: usage?.memoryBytes ?? processes.reduce((total, process) => total + readMemory(process), 0),
+    memoryLimitBytes: usage?.memoryLimitBytes,
     receivedBytes: network?.received,
     sentBytes: network?.sent,
-    readBytes: sum(({ read }) => read),
-    writtenBytes: sum(({ written }) => written),
-    tasks: processes.reduce((total, { threads }) => total + threads, 0),
+    readBytes: usage?.readBytes ?? sum(({ read }) => read),
+    writtenBytes: usage?.writtenBytes ?? sum(({ written }) => written),
+    tasks: usage?.tasks ?? processes.reduce((total, { threads }) => total + threads, 0),
   };
 }
 
 /** Per cent of one processor between two looks: 200 is two of them. */
 export function processorPercent(before: UsageSample, after: UsageSample): number {
   const seconds = (after.atMs - before.atMs) / 1000;
+  if (before.spentMicroseconds !== undefined && after.spentMicroseconds !== undefined) {
+    const spent = Math.max(0, after.spentMicroseconds - before.spentMicroseconds);
+    return seconds <= 0 ? 0 : spent / 1e6 / seconds * 100;
+  }
   let ticks = 0;
   for (const [pid, spent] of after.spentTicks) ticks += Math.max(0, spent - (before.spentTicks.get(pid) ?? 0));
   return seconds <= 0 ? 0 : ticks / TICKS_A_SECOND / seconds * 100;

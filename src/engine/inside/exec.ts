@@ -80,7 +80,7 @@ export async function execInContainer(input: ExecInput): Promise<ExecEnd> {
   try {
     state = findQuickly(places, input.container) ?? await input.findSlowly(input.container);
     const group = findGroup(state.id, state.pid);
-    if (group !== undefined && isFrozen(group.path)) throw pausedError(state.id);
+    if (isFrozen(group?.path)) throw pausedError(state.id);
     const join = group === undefined ? undefined : (await import("#cgroup/join_group.ts")).joinGroup;
     const joinGroup = group === undefined || join === undefined ? undefined : (pid: number) => join(group, pid);
     entered = enter(input, state, requireSpec(places, state), id, joinGroup);

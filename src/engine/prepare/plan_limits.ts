@@ -145,8 +145,7 @@ function withoutEmpty(resources: ResourcesSpec): ResourcesSpec {
 export function planLimits(request: RunRequest, outlivesCaller: boolean, facts: LimitFacts): PlannedLimits {
   const { limits } = request;
   const bestEffort = limits.mode === "best-effort";
-  checkProcessors(limits, facts.allowedCpus.length || facts.onlineCpus.length);
-  checkCpus(limits, facts.onlineCpus);
+  checkAgainstMachine(limits, facts);
   const resources = resourcesOf(limits, facts.deviceOf);
   const notices: string[] = [];
   const chosen = choosePlace(facts.group);
@@ -198,6 +197,12 @@ export function planLimits(request: RunRequest, outlivesCaller: boolean, facts: 
     notices.push("the container ends when you log out: 'loginctl enable-linger' lets it run on");
   }
   return { resources, group, affinity, sysctls, notices };
+}
+
+/** Refuses processors that there are not. @throws {DugoutError} FLAG_INVALID, in docker's words. */
+export function checkAgainstMachine(limits: LimitsRequest, { allowedCpus, onlineCpus }: LimitFacts): void {
+  checkProcessors(limits, allowedCpus.length || onlineCpus.length);
+  checkCpus(limits, onlineCpus);
 }
 
 function checkCpus({ cpusetCpus }: LimitsRequest, online: readonly number[]): void {

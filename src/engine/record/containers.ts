@@ -87,8 +87,7 @@ function findStatus(engine: Engine, record: ContainerRecord, here: Whereabouts):
 
 /** Frozen or not: its group says it. */
 function runningStatus(state: ContainerState): ContainerStatus {
-  const group = findGroup(state.id, state.pid);
-  return { kind: "running", state, ...(group !== undefined && isFrozen(group.path) ? { isPaused: true } : {}) };
+  return { kind: "running", state, ...(isFrozen(findGroup(state.id, state.pid)?.path) ? { isPaused: true } : {}) };
 }
 
 function noteEnd(engine: Engine, record: ContainerRecord, end: ContainerEnd): ContainerStatus {

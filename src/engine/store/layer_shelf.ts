@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { findGroup, isFrozen } from "#cgroup/find_group.ts";
 import { renameSync } from "node:fs";
 import { join } from "node:path";
 import type { LayerShelf } from "#image/collect.ts";
@@ -80,9 +81,11 @@ export function containersOf(engine: Engine, imageId: Digest): ImageUser[] {
 }
 
 /** How many containers there are, and how many of them run. */
-export function countContainers(engine: Engine): { all: number; running: number } {
+export function countContainers(engine: Engine): { all: number; running: number; paused: number } {
   const { records } = listRecords(engine.dataRoot);
-  return { all: records.length, running: records.filter(({ id }) => readState(engine, id) !== undefined).length };
+  const states = records.flatMap(({ id }) => readState(engine, id) ?? []);
+  const paused = states.filter(({ id, pid }) => isFrozen(findGroup(id, pid)?.path)).length;
+  return { all: records.length, running: states.length - paused, paused };
 }
 
 /** The layers that a container lies on; of a directory (`--rootfs`), none. */
