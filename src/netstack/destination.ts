@@ -110,3 +110,15 @@ export function isSourceAllowed({ own, subnets }: Reach, source: IpAddress): boo
   for (let i = 0; i < subnets.length; i++) if (isInPrefix(source, subnets[i]!)) return true;
   return false;
 }
+
+/**
+ * Whether a frame's source may be: what {@linkcode isSourceAllowed} says; besides, who has no address yet asks for one, and
+ * neighbours talk by link-local addresses, which lead nowhere else.
+ * @param isUdp What DHCP is asked by.
+ */
+export function isFrameSourceAllowed(reach: Reach, source: IpAddress, destination: IpAddress, isUdp: boolean): boolean {
+  if (isSourceAllowed(reach, source)) return true;
+  if (isIpv4(source)) return isUdp && source.d === 0 && destination.d === -1;
+  const isUnspecified = source.a === 0 && source.b === 0 && source.c === 0 && source.d === 0;
+  return !isUdp && (isUnspecified || source.a >>> 22 === 0x3fa);
+}
