@@ -38,10 +38,10 @@ function listen(sockets: ReturnType<typeof makeDatagramSockets>, address: string
 }
 
 test("C-090 a listener tells who has sent and which address was asked, and answers from that", () => {
-  for (const [any, asked] of [["0.0.0.0", "127.0.0.1"], ["0.0.0.0", "127.0.0.2"], ["::", "::1"]] as const) {
+  for (const [listened, asked] of [["0.0.0.0", "127.0.0.1"], ["0.0.0.0", "127.0.0.2"], ["::", "::1"]] as const) {
     const { memory, sockets, wait } = setUp();
-    const { fd: listener, port } = listen(sockets, any);
-    const client = sockets.open("udp", any === "::" ? 6 : 4) as Fd;
+    const { fd: listener, port } = listen(sockets, listened);
+    const client = sockets.open("udp", listened === "::" ? 6 : 4) as Fd;
     assert.equal(sockets.connect(client, parseIpAddress(asked)!, port), 0);
     memory.bytes.set([1, 2, 3]);
     assert.equal(sockets.send(client, 0, 3), 3);
