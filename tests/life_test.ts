@@ -28,6 +28,22 @@ async function script(box: Sandbox, lines: string): Promise<Result> {
 
 const TRAP = "trap 'exit 9' TERM; echo ready; while :; do sleep 0.05; done";
 
+asBoth(
+  "wait for a container that was never started has nothing to wait for, and names have two letters at least",
+  async (box) => {
+    await box.succeed(["create", "-q", "--network", "none", "--name", "idle", IMAGE, "/no/such/program"]);
+    assert.equal((await box.succeed(["wait", "idle"])).stdout, "0\n");
+    await box.dugout(["start", "idle"]);
+    assert.equal((await box.succeed(["wait", "idle"])).stdout, "127\n");
+    const { code, stderr } = await box.dugout(["rename", "idle", "x"]);
+    assert.equal(code, 1);
+    assert.match(stderr, /Cannot name a container "x"/);
+    assert.equal((await box.dugout(["volume", "ls", "-f", "dangling=maybe"])).code, 1);
+    await box.succeed(["rm", "idle"]);
+  },
+  { skip },
+);
+
 asBoth("a container in the background prints its id, lives on, and is waited for", async (box) => {
   const { stdout } = await make(box, "run", ["-d", "--name", "job"], "sh", "-c", "sleep 0.5; exit 7");
   assert.match(stdout, /^[0-9a-f]{64}\n$/);

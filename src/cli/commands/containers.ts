@@ -17,8 +17,7 @@ import {
 import { pruneContainers, type PrunedContainers } from "#engine/life/prune_containers.ts";
 import { removeContainer } from "#engine/life/remove_container.ts";
 import { renameContainer } from "#engine/life/rename_container.ts";
-import { shownExitCode } from "#engine/record/containers.ts";
-import { waitForEnd } from "#engine/life/signal_container.ts";
+import { waitForExitCode } from "#engine/life/signal_container.ts";
 import { wakeKeeper } from "#engine/keeper/keeper_lock.ts";
 import { restartPolicyOf } from "#engine/keeper/restart_policy.ts";
 import { findDependents } from "#engine/record/dependents.ts";
@@ -94,17 +93,11 @@ export async function runStop(invocation: Invocation): Promise<number> {
 
 /** `dugout wait` */
 export async function runWait(invocation: Invocation): Promise<number> {
-  return await forEachName(invocation, async (engine, name) => {
-    const status = await waitForEnd(engine, recordOf(findContainer(engine, name)), undefined);
-    if (status !== undefined) return String(shownExitCode({ status }));
-    throw new DugoutError(
-      "EXIT_UNKNOWN",
-      `The container ${quote(name)} has ended and was removed: its exit code is gone`,
-      {
-        exitCode: 1,
-      },
-    );
-  }, { isAtOnce: true });
+  return await forEachName(
+    invocation,
+    async (engine, name) => String(await waitForExitCode(engine, recordOf(findContainer(engine, name)))),
+    { isAtOnce: true },
+  );
 }
 
 /** `dugout rename` */

@@ -84,8 +84,14 @@ export async function runListVolumes({ options, global }: Invocation): Promise<n
 }
 
 function checkFilter(text: string, allowed: readonly string[]): void {
-  const [key] = splitPair(text);
-  if (text.includes("=") && allowed.includes(key)) return;
+  const [key, value] = splitPair(text);
+  const isKnown = text.includes("=") && allowed.includes(key);
+  if (isKnown && (key !== "dangling" || /^(true|false|0|1)$/.test(value))) return;
+  if (isKnown) {
+    throw new DugoutError("FILTER_INVALID", `Cannot use the filter ${quote(text)}: it is true or false`, {
+      exitCode: 1,
+    });
+  }
   throw new DugoutError(
     "FILTER_INVALID",
     `Cannot use the filter ${quote(text)}: the filters here are ${allowed.map((name) => `${name}=`).join(", ")}`,

@@ -10,9 +10,11 @@ import { type Fd, tryCall } from "#linux/call.ts";
 import { errnoName, OsError } from "#linux/errno.ts";
 import { ESRCH } from "#linux/errno_values.ts";
 import { close } from "#linux/file.ts";
+import { DugoutError } from "#oci/error.ts";
+import { quote } from "#oci/text.ts";
 import { SIGNALS } from "#linux/signals.ts";
 import type { ContainerRecord } from "../record/container_record.ts";
-import { type ContainerStatus, readStatus } from "../record/containers.ts";
+import { type ContainerStatus, readStatus, shownExitCode } from "../record/containers.ts";
 import type { Engine } from "../engine.ts";
 import { readStartTime } from "#linux/proc.ts";
 import { type ContainerState } from "../record/state.ts";
@@ -44,6 +46,23 @@ export function signalContainer(state: ContainerState, signal: number): boolean 
 
 function failed(call: string, { id }: ContainerState, result: number): OsError {
   return new OsError({ call, object: `container ${id.slice(0, 12)}`, code: errnoName(-result) });
+}
+
+/**
+ * Waits until a container does not run: one that was never started does not, as with docker.
+ * @returns Its exit code.
+ * @throws {DugoutError} EXIT_UNKNOWN, where it was removed.
+ */
+export async function waitForExitCode(engine: Engine, record: ContainerRecord): Promise<number> {
+  const before = readStatus(engine, record, whereabouts());
+  if (before.kind === "created" && !before.isStarting) return before.end?.exitCode ?? 0;
+  const status = await waitForEnd(engine, record, undefined);
+  if (status !== undefined) return shownExitCode({ status });
+  throw new DugoutError(
+    "EXIT_UNKNOWN",
+    `The container ${quote(record.name)} has ended and was removed: its exit code is gone`,
+    { exitCode: 1 },
+  );
 }
 
 /** A monitor that was killed writes no end: its process is looked for so often. */

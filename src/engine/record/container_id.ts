@@ -24,7 +24,7 @@ export function makeContainerName(): string {
   return `${LEFT[a! % LEFT.length]}_${RIGHT[b! % RIGHT.length]}`;
 }
 
-const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/;
+const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}$/;
 
 /**
  * Checks a name that a user gave: Docker's grammar.

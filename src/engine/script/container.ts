@@ -14,13 +14,13 @@ import { restartPolicyOf } from "../keeper/restart_policy.ts";
 import { removeContainer } from "../life/remove_container.ts";
 import { restartContainer } from "../life/restart_container.ts";
 import { runKept } from "../life/run_kept.ts";
-import { waitForEnd } from "../life/signal_container.ts";
+import { waitForExitCode } from "../life/signal_container.ts";
 import { startAgain } from "../life/start_again.ts";
 import { leaveContainer } from "../life/stay_with_container.ts";
 import { killContainer, stopContainer } from "../life/stop_container.ts";
 import { sweepContainers } from "../life/sweep.ts";
 import { type ContainerRecord, readRecord } from "../record/container_record.ts";
-import { findContainer, listContainers, lookForContainer, readStatus, shownExitCode } from "../record/containers.ts";
+import { findContainer, listContainers, lookForContainer, readStatus } from "../record/containers.ts";
 import { noteStop } from "../record/stop_marks.ts";
 import { whereabouts } from "../record/whereabouts.ts";
 import { execIn, type ExecOptions, type ExecProcess } from "./exec.ts";
@@ -145,11 +145,7 @@ export class Container implements AsyncDisposable {
 
   /** Waits for its end. @returns Its exit code. */
   wait(): Promise<number> {
-    return this.#do(async (record) => {
-      const status = await waitForEnd(this.#engine, record, undefined);
-      if (status !== undefined) return shownExitCode({ status });
-      throw new DugoutError("EXIT_UNKNOWN", `The container "${this.name}" was removed: its exit code is gone`);
-    });
+    return this.#do((record) => waitForExitCode(this.#engine, record));
   }
 
   /** Removes it, and all that it has on disk. */
