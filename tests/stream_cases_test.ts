@@ -151,6 +151,43 @@ asBoth("C-078 Ctrl-C ends a program of a terminal, with --init and behind a shel
   });
 }, { skip: skip || needs("tmux") });
 
+asBoth("C-078 at the second Ctrl-C that a program does not get, it is said why, and how it ends", async (box) => {
+  await box.succeed(["pull", "-q", IMAGE]);
+  // process 1 with SIGINT at its default; a shell that handles it; a reaper
+  const deaf = "'echo up; exec sleep 100'";
+  const heard = "'trap true INT; sleep 100 & echo up; while :; do wait; done'";
+  const runs = [["", deaf, true], ["", heard, false], ["--init", deaf, false], ["--name kept", deaf, true]] as const;
+  for (const [flags, inner, says] of runs) {
+    const rm = flags.includes("--name") ? "" : "--rm";
+    const line =
+      `"${DUGOUT}" run ${rm} -q --network none --pidfile pid ${flags} $IMAGE sh -c ${inner} >out 2>err & pid=$!
+      until grep -qs up out; do sleep 0.05; done
+      for n in 1 2 3; do kill -INT $pid 2>/dev/null; sleep 0.3; done
+      kill -9 $(cat pid) 2>/dev/null; wait $pid; rm -f out pid; cat err`;
+    const { stdout } = await box.run(["sh", "-c", line], { env: { IMAGE }, timeoutMs: 20_000 });
+    assert.equal(stdout.split("does not handle SIGINT").length - 1, says ? 1 : 0, `${flags} ${inner}: ${stdout}`);
+    if (says) assert.match(stdout, /dugout kill.*--init/);
+  }
+  await box.succeed(["rm", "kept"]);
+}, { skip });
+
+asBoth("C-078 in a terminal too, which the detach keys leave", async (box) => {
+  await box.succeed(["pull", "-q", IMAGE]);
+  await withTerminal(box, async (terminal) => {
+    await terminal.type(
+      `clear; ${DUGOUT} run -it --name deaf --network none ${IMAGE} sh -c 'echo up; exec sleep 100'; echo "end$?"`,
+    );
+    await terminal.waitFor(/^up/m);
+    await terminal.press("C-c");
+    await terminal.press("C-c");
+    await terminal.waitFor(/does not handle SIGINT[\s\S]*detach keys/);
+    await terminal.press("C-p");
+    await terminal.press("C-q");
+    await terminal.waitFor(/end0/);
+  });
+  await box.succeed(["rm", "-f", "deaf"]);
+}, { skip: skip || needs("tmux") });
+
 asBoth("C-136 a terminal lives as long as the container, though the program closes all three streams", async (box) => {
   const inner = "exec 0<&- 1>&- 2>&-; sleep 0.3; echo still >/dev/console; echo there >/dev/tty";
   const text = await output(box, `script -qec "$run -t $IMAGE sh -c '${inner}'" /dev/null </dev/null`);

@@ -6,6 +6,7 @@
 import { type Fd, type Pid, tryCall } from "./call.ts";
 import { errnoName, OsError } from "./errno.ts";
 import { close } from "./file.ts";
+import { readProcFile } from "./proc.ts";
 
 /**
  * A copy of a descriptor of another process, close-on-exec (Linux 5.6). That process has to be one that we may trace: our
@@ -25,4 +26,11 @@ export function takeDescriptor(pid: Pid, fd: number, object: string): Fd {
   } finally {
     close(process as Fd);
   }
+}
+
+/** The process that a pidfd stands for (/proc/self/fdinfo, "Pid:"); undefined when it has ended, or is in no namespace that we see. */
+export function pidOf(pidfd: Fd): number | undefined {
+  const match = /^Pid:\s*([0-9]+)$/m.exec(readProcFile(`/proc/self/fdinfo/${pidfd}`) ?? "");
+  const pid = Number(match?.[1] ?? 0);
+  return pid > 0 ? pid : undefined;
 }

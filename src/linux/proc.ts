@@ -51,3 +51,13 @@ export function readInnerPid(pid: number): number | undefined {
   const found = /^NSpid:\s.*?(\d+)$/m.exec(readProcFile(`/proc/${pid}/status`) ?? "");
   return found === null ? undefined : Number(found[1]);
 }
+
+/** Which signals a process handles and which wait, bit n − 1 for signal n (proc_pid_status(5)); undefined when it is gone. */
+export function readSignalMasks(pid: number): { readonly caught: bigint; readonly blocked: bigint } | undefined {
+  const text = readProcFile(`/proc/${pid}/status`) ?? "";
+  const maskOf = (name: string) => new RegExp(`^${name}:\\s*([0-9a-f]+)$`, "m").exec(text)?.[1];
+  const [caught, blocked] = [maskOf("SigCgt"), maskOf("SigBlk")];
+  return caught === undefined || blocked === undefined
+    ? undefined
+    : { caught: BigInt(`0x${caught}`), blocked: BigInt(`0x${blocked}`) };
+}

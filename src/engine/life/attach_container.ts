@@ -17,6 +17,7 @@ import { containerEvent, noteEvent } from "../events/events.ts";
 import type { HeldSignals } from "../streams/foreground.ts";
 import { keepsOutput } from "../record/keeps_output.ts";
 import { readKeptRequest } from "./kept_container.ts";
+import { makeInterruptHint } from "../streams/interrupt_hint.ts";
 import { typeInto } from "../streams/relay_terminal.ts";
 import { type ShownStreams, showOutput } from "../streams/show_output.ts";
 import { shownExitCode } from "../record/containers.ts";
@@ -55,7 +56,8 @@ export async function attachContainer(
   }
   using stack = new DisposableStack();
   const { path } = containerDirectory(engine.dataRoot, engine.runRoot, state.id);
-  passSignals(stack, state, signals);
+  const process = openProcess(stack, state);
+  passSignals(stack, process, signals, engine.warn);
   const stop = new AbortController();
   const end = waitForEnd(engine, record, undefined);
   const shown = showOutput(
@@ -68,7 +70,10 @@ export async function attachContainer(
   const input = options.tty || (options.interactive && reads) ? takeInput(state.monitor as Pid, record) : undefined;
   let detached = new Promise<void>(() => {});
   if (input !== undefined && options.tty) {
-    const typing = typeInto(input, { interactive: reads && options.interactive, detachKeys });
+    const onInterrupt = process === undefined
+      ? undefined
+      : makeInterruptHint(process, detachKeys.length > 0, engine.warn);
+    const typing = typeInto(input, { interactive: reads && options.interactive, detachKeys, onInterrupt });
     stack.defer(() => close(input));
     stack.defer(() => typing.stop());
     detached = typing.detached;
@@ -93,12 +98,21 @@ function requireRunning(engine: Engine, record: ContainerRecord): ContainerState
   });
 }
 
-function passSignals(stack: DisposableStack, { pid }: ContainerState, signals: HeldSignals | undefined): void {
+/** The container's first process; undefined where it is gone. */
+function openProcess(stack: DisposableStack, { pid }: ContainerState): Fd | undefined {
+  const pidfd = tryCall("pidfd_open", pid, 0);
+  return pidfd < 0 ? undefined : stack.adopt(pidfd as Fd, close);
+}
+
+function passSignals(
+  stack: DisposableStack,
+  process: Fd | undefined,
+  signals: HeldSignals | undefined,
+  tell: (line: string) => void,
+): void {
   if (signals === undefined) return;
   stack.defer(() => signals.release());
-  const pidfd = tryCall("pidfd_open", pid, 0);
-  if (pidfd < 0) return;
-  signals.passTo(stack.adopt(pidfd as Fd, close));
+  if (process !== undefined) signals.passTo(process, tell);
 }
 
 /** The monitor's descriptor of what goes into the container; undefined where it has none, or is about to end. */

@@ -18,6 +18,7 @@ import { readWaitStatus } from "../record/wait_status.ts";
 import { followForeground, type HeldSignals } from "../streams/foreground.ts";
 import { closeLogFiles } from "../log/log_files.ts";
 import { removeLeftOver } from "./remove_container.ts";
+import { makeInterruptHint } from "../streams/interrupt_hint.ts";
 import { typeInto } from "../streams/relay_terminal.ts";
 import { type ShownStreams, showOutput } from "../streams/show_output.ts";
 import type { StartedKept } from "./start_container.ts";
@@ -57,12 +58,15 @@ export async function stayWithContainer(
   if (terminal !== undefined) {
     const master = stack.adopt(takeTerminal(running.monitor, directory), (fd) => fd !== undefined && close(fd));
     if (master !== undefined) {
-      typing = typeInto(master, terminal);
+      const { pidfd } = running;
+      const detaches = terminal.detachKeys.length > 0;
+      const onInterrupt = pidfd === undefined ? undefined : makeInterruptHint(pidfd, detaches, engine.warn);
+      typing = typeInto(master, { ...terminal, onInterrupt });
       stack.defer(() => typing?.stop());
     }
   }
   const stop = new AbortController();
-  const end = followForeground(running, signals, { quickMs: 0 });
+  const end = followForeground(running, signals, { quickMs: 0, tell: engine.warn });
   const shown = showOutput(
     directory.path,
     { opened: log, fromByte, until: end, signal: stop.signal },

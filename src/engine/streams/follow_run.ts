@@ -24,7 +24,8 @@ export async function followRun(
   whenItStays?: () => void,
 ): Promise<number | undefined> {
   const sweep = setTimeout(() => void sweepQuietly(openEngine), SWEEP_AFTER_MS);
-  return await followForeground(running, signals, { whenItStays }).finally(() => clearTimeout(sweep)) ??
+  const tell = (line: string) => void Promise.resolve(openEngine()).then((engine) => engine.warn(line));
+  return await followForeground(running, signals, { whenItStays, tell }).finally(() => clearTimeout(sweep)) ??
     readWaitStatus(state);
 }
 

@@ -37,19 +37,27 @@ const NOT_PASSED_ON = new Set([
   "SIGTTOU",
 ]);
 
+/** How a container is followed. */
+export interface FollowOptions {
+  /** How long nothing else is done. */
+  readonly quickMs?: number;
+  /** What is done, once, when the container is not over by then. */
+  readonly whenItStays?: (() => void) | undefined;
+  /** Gets a line when Ctrl-C does not reach the program. */
+  readonly tell?: ((line: string) => void) | undefined;
+}
+
 /**
  * Follows a container to its end.
  * @param signals To pass on; undefined with `--sig-proxy=false`.
- * @param options How long nothing else is done, and what is done when the container is not over by then: once.
  * @returns Its wait status (wait4(2)), or undefined when the monitor was killed.
  */
 export async function followForeground(
   running: Running,
   signals: HeldSignals | undefined,
-  { quickMs = QUICK_MS, whenItStays }: { readonly quickMs?: number; readonly whenItStays?: (() => void) | undefined } =
-    {},
+  { quickMs = QUICK_MS, whenItStays, tell }: FollowOptions = {},
 ): Promise<number | undefined> {
-  if (running.pidfd !== undefined) signals?.passTo(running.pidfd);
+  if (running.pidfd !== undefined) signals?.passTo(running.pidfd, tell);
   try {
     const status = await running.wait(quickMs, whenItStays);
     if (status === undefined && running.pidfd !== undefined) await waitForEnd(running.pidfd);
@@ -62,8 +70,11 @@ export async function followForeground(
 
 /** Signals of this process that are a container's. */
 export interface HeldSignals {
-  /** Sends those that came, and from now on all, to the process behind a pidfd. */
-  passTo(pidfd: Fd): void;
+  /**
+   * Sends those that came, and from now on all, to the process behind a pidfd.
+   * @param tell Gets a line when Ctrl-C does not reach the program.
+   */
+  passTo(pidfd: Fd, tell?: (line: string) => void): void;
   /** Gives this process its signals back. */
   release(): void;
 }
@@ -76,9 +87,15 @@ export function holdSignals(): HeldSignals {
   const handlers: [string, () => void][] = [];
   const held: number[] = [];
   let target: Fd | undefined;
+  let noteInterrupt: Promise<() => void> | undefined;
+  let tellOf: ((line: string) => void) | undefined;
   const send = (number: number) => {
-    if (target === undefined) held.push(number);
-    else tryCall("pidfd_send_signal", target, number, 0, 0);
+    if (target === undefined) return void held.push(number);
+    tryCall("pidfd_send_signal", target, number, 0, 0);
+    if (number === SIGNALS.INT && tellOf !== undefined) {
+      noteInterrupt ??= loadHint(target, tellOf);
+      void noteInterrupt.then((note) => note());
+    }
   };
   for (const [name, number] of Object.entries(SIGNALS)) {
     const signal = `SIG${name}`;
@@ -92,12 +109,18 @@ export function holdSignals(): HeldSignals {
     }
   }
   return {
-    passTo(pidfd) {
+    passTo(pidfd, tell) {
       target = pidfd;
+      tellOf = tell;
       held.splice(0).forEach(send);
     },
     release() {
       handlers.forEach(([signal, handler]) => process.removeListener(signal, handler));
     },
   };
+}
+
+/** Most containers end without a Ctrl-C. */
+async function loadHint(target: Fd, tell: (line: string) => void): Promise<() => void> {
+  return (await import("./interrupt_hint.ts")).makeInterruptHint(target, false, tell);
 }

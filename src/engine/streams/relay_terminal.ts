@@ -25,7 +25,12 @@ export interface TypingOptions {
   readonly interactive: boolean;
   /** The bytes that detach; none: nothing does. */
   readonly detachKeys: readonly number[];
+  /** Called when Ctrl-C was typed. */
+  readonly onInterrupt?: (() => void) | undefined;
 }
+
+/** What Ctrl-C gives. */
+const ETX = 3;
 
 /** A terminal that is typed into. */
 export interface Typing {
@@ -36,7 +41,7 @@ export interface Typing {
 }
 
 /** Takes what is typed to the terminal behind `master`, and tells it the caller's size, now and when it changes. */
-export function typeInto(master: Fd, { interactive, detachKeys }: TypingOptions): Typing {
+export function typeInto(master: Fd, { interactive, detachKeys, onInterrupt }: TypingOptions): Typing {
   const before = interactive ? readTerminal(STDIN) : undefined;
   const restore = restoreOnExit(before);
   if (before !== undefined) writeTerminal(STDIN, rawSettings(before));
@@ -48,7 +53,7 @@ export function typeInto(master: Fd, { interactive, detachKeys }: TypingOptions)
   resize();
   let stopInput = () => {};
   const detached = new Promise<void>((resolve) => {
-    if (interactive) stopInput = copyInput(master, detachKeys, resolve);
+    if (interactive) stopInput = copyInput(master, detachKeys, resolve, onInterrupt);
   });
   return {
     detached,
@@ -90,13 +95,20 @@ export async function showTerminal(master: Fd): Promise<void> {
  * blocks holds one of the runtime's threads, and Bun has two of them where there are two processors. The terminal's output
  * and the monitor's report take both.
  */
-function copyInput(master: Fd, detachKeys: readonly number[], detach: () => void): () => void {
+function copyInput(
+  master: Fd,
+  detachKeys: readonly number[],
+  detach: () => void,
+  onInterrupt: (() => void) | undefined,
+): () => void {
   const { stdin } = process;
   const scan = makeDetachScanner(detachKeys);
   const copy = (chunk: Uint8Array) => {
     const { pass, detached } = scan(chunk);
     try {
       writeAll(master, pass);
+      // typed, and not pasted
+      if (chunk.length === 1 && chunk[0] === ETX) onInterrupt?.();
     } catch {
       stop();
     }
