@@ -55,8 +55,8 @@ export function readInnerPid(pid: number): number | undefined {
 /** Which signals a process handles and which wait, bit n − 1 for signal n (proc_pid_status(5)); undefined when it is gone. */
 export function readSignalMasks(pid: number): { readonly caught: bigint; readonly blocked: bigint } | undefined {
   const text = readProcFile(`/proc/${pid}/status`) ?? "";
-  const maskOf = (name: string) => new RegExp(`^${name}:\\s*([0-9a-f]+)$`, "m").exec(text)?.[1];
-  const [caught, blocked] = [maskOf("SigCgt"), maskOf("SigBlk")];
+  const caught = /^SigCgt:\s*([0-9a-f]+)$/m.exec(text)?.[1];
+  const blocked = /^SigBlk:\s*([0-9a-f]+)$/m.exec(text)?.[1];
   return caught === undefined || blocked === undefined
     ? undefined
     : { caught: BigInt(`0x${caught}`), blocked: BigInt(`0x${blocked}`) };
