@@ -33,7 +33,13 @@ export const MSG_NOSIGNAL = 0x4000;
 export const MSG_CMSG_CLOEXEC = 0x40000000;
 
 export const SOL_SOCKET = 1;
+export const SO_REUSEADDR = 2;
+export const SO_ERROR = 4;
+export const SO_KEEPALIVE = 9;
+export const SO_OOBINLINE = 10;
+export const SO_LINGER = 13;
 export const SO_PEERCRED = 17;
+export const SHUT_WR = 1;
 export const SCM_RIGHTS = 1;
 export const SCM_CREDENTIALS = 2;
 

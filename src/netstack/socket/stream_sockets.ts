@@ -7,9 +7,6 @@
 import type { Fd } from "#linux/call.ts";
 import type { Family, IpAddress } from "../ip_address.ts";
 
-/** shutdown(2): no more is sent. */
-export const SHUT_WR = 1;
-
 export interface StreamSockets {
   /** A socket that connects to where the policy has allowed it to. @returns The descriptor, or minus errno. */
   open(family: Family): number;
