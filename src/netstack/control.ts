@@ -11,7 +11,6 @@ import { IpAddressText, LinkConfig, Port } from "./config.ts";
 export const MAX_CONTROL_LINE_BYTES = 4 << 20;
 
 const LinkId = v.pipe(v.string(), v.minLength(1), v.maxLength(128));
-const BitsPerSecond = v.pipe(v.number(), v.integer(), v.minValue(8_000));
 
 /** A published port, or a range of them: `count` ports from each first one on. */
 export const PublishedPort = v.strictObject({
@@ -33,16 +32,6 @@ export const EgressRule = v.strictObject({
   port: v.nullable(Port),
 });
 export type EgressRule = v.InferOutput<typeof EgressRule>;
-
-/** A limit for one container, each way; null takes it off. */
-export const Shape = v.strictObject({
-  outBitsPerSecond: v.nullable(BitsPerSecond),
-  inBitsPerSecond: v.nullable(BitsPerSecond),
-  delayMs: v.pipe(v.number(), v.minValue(0), v.maxValue(60_000)),
-  /** Of frames each way, 0 to 1. */
-  loss: v.pipe(v.number(), v.minValue(0), v.maxValue(1)),
-});
-export type Shape = v.InferOutput<typeof Shape>;
 
 export const ControlRequest = v.variant("do", [
   /** A new network; its tap's descriptor comes with the line. */
@@ -74,7 +63,6 @@ export const ControlRequest = v.variant("do", [
     /** Whether look-ups and connections are kept for `network log`. */
     log: v.boolean(),
   }),
-  v.strictObject({ do: v.literal("shape"), link: LinkId, addresses: v.array(IpAddressText), shape: Shape }),
   /** Writes what passes to the descriptor that comes with the line, in pcap's format, until the connection that asked ends. */
   v.strictObject({ do: v.literal("capture"), link: LinkId, addresses: v.array(IpAddressText) }),
   /** The look-ups and connections of a container that were kept, oldest first, at most `count`. */

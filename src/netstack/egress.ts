@@ -6,7 +6,15 @@
  * @module
  */
 import type { EgressRule, LogEntry } from "./control.ts";
-import { formatIpAddress, type IpAddress, isInPrefix, isIpv4, parseIpAddress, parsePrefix, type Prefix } from "./ip_address.ts";
+import {
+  formatIpAddress,
+  type IpAddress,
+  isInPrefix,
+  isIpv4,
+  parseIpAddress,
+  parsePrefix,
+  type Prefix,
+} from "./ip_address.ts";
 
 /** How many lines of one container are kept, how many addresses of one rule's name, and how many containers there are. */
 const MAX_ENTRIES = 1000;
@@ -34,7 +42,14 @@ export interface Egress {
   /** Whether it may send to there; `port` is 0 for pings. */
   permits(link: number, source: IpAddress, destination: IpAddress, port: number): boolean;
   /** The name server has told a container that a name has these addresses. */
-  learn(link: number, source: IpAddress, name: string, type: string, addresses: readonly IpAddress[], timeMs: number): void;
+  learn(
+    link: number,
+    source: IpAddress,
+    name: string,
+    type: string,
+    addresses: readonly IpAddress[],
+    timeMs: number,
+  ): void;
   /** A connection was made, or could not be. */
   note(
     kind: "tcp" | "udp",
@@ -62,7 +77,9 @@ export function makeEgress(): Egress {
 
   return {
     set(link, addresses, rules, log) {
-      if (containers.size + addresses.length > MAX_CONTAINERS) return `more than ${MAX_CONTAINERS} containers have rules`;
+      if (containers.size + addresses.length > MAX_CONTAINERS) {
+        return `more than ${MAX_CONTAINERS} containers have rules`;
+      }
       const read = rules.map(readRule);
       const bad = read.find((rule) => typeof rule === "string");
       if (typeof bad === "string") return bad;

@@ -6,13 +6,8 @@
 import { type Blocks, makeBlocks, MAX_BLOCK_BYTES } from "../blocks.ts";
 import { FRAME_SPACE } from "../device/device.ts";
 import { TAP_SCRATCH_BYTES } from "../device/tap.ts";
-import { DNS_SCRATCH_BYTES } from "../socket/dns/dns.ts";
-import { ECHO_SCRATCH_BYTES } from "../socket/echo.ts";
-import { ICMP_ERROR_SCRATCH_BYTES } from "../socket/icmp_errors.ts";
-import { HELD_SPACE_BYTES, NEIGHBOUR_SCRATCH_BYTES } from "../socket/neighbours.ts";
-import { REASSEMBLY_SPACE_BYTES } from "../socket/reassembly.ts";
+import { DATAGRAM_SPACE_BYTES } from "../socket/datagram_protocols.ts";
 import { HEADER_SPACE } from "../socket/tcp/tcp_state.ts";
-import { UDP_SCRATCH_BYTES } from "../socket/udp.ts";
 import { POLLER_SCRATCH_BYTES } from "./poller.ts";
 import { STREAM_SOCKETS_SCRATCH_BYTES } from "./stream_sockets.ts";
 
@@ -23,12 +18,7 @@ export interface StackMemory {
   poller: number;
   streams: number;
   tcp: number;
-  udp: number;
-  echo: number;
-  dns: number;
-  icmpErrors: number;
-  neighbours: number;
-  reassembly: number;
+  datagrams: number;
   blocks: Blocks;
 }
 
@@ -46,12 +36,7 @@ export function planMemory(sizeBytes: number): StackMemory {
     poller: take(POLLER_SCRATCH_BYTES),
     streams: take(STREAM_SOCKETS_SCRATCH_BYTES),
     tcp: take(HEADER_SPACE),
-    udp: take(UDP_SCRATCH_BYTES),
-    echo: take(ECHO_SCRATCH_BYTES),
-    dns: take(DNS_SCRATCH_BYTES),
-    icmpErrors: take(ICMP_ERROR_SCRATCH_BYTES),
-    neighbours: take(NEIGHBOUR_SCRATCH_BYTES + HELD_SPACE_BYTES),
-    reassembly: take(REASSEMBLY_SPACE_BYTES),
+    datagrams: take(DATAGRAM_SPACE_BYTES),
   };
   const base = Math.ceil(taken / MAX_BLOCK_BYTES) * MAX_BLOCK_BYTES;
   return { ...places, blocks: makeBlocks(base, sizeBytes - base) };

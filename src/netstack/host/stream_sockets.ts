@@ -12,15 +12,15 @@ import {
   MSG_DONTWAIT,
   MSG_NOSIGNAL,
   MSGHDR,
-  SOCK_CLOEXEC,
-  SOCK_NONBLOCK,
-  SOCK_STREAM,
   SHUT_WR,
   SO_ERROR,
   SO_KEEPALIVE,
   SO_LINGER,
   SO_OOBINLINE,
   SO_REUSEADDR,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_STREAM,
   SOL_SOCKET,
 } from "#linux/socket.ts";
 import { TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_NODELAY } from "#linux/tcp.ts";
@@ -77,7 +77,8 @@ export function makeKernelStreams(memory: Memory, scratch: number): StreamSocket
 
   return {
     open: (family) => prepare(makeSocket(family === 4)),
-    connect: (fd, address, port) => syscall(call.connect, fd, base + scratch, putSocketAddress(view, scratch, address, port)),
+    connect: (fd, address, port) =>
+      syscall(call.connect, fd, base + scratch, putSocketAddress(view, scratch, address, port)),
     failureOf(fd) {
       view.setUint32(value + 8, 4, true);
       const result = syscall(call.getsockopt, fd, SOL_SOCKET, SO_ERROR, base + value, base + value + 8);

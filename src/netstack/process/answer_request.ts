@@ -63,7 +63,10 @@ export function answerRequest(context: RequestContext, request: ControlRequest):
     case "unpublish": {
       const { owner, ports } = request;
       const keys = ports === null ? undefined : new Set(ports.map((port) => JSON.stringify(port)));
-      unpublishPorts(netstack, (one) => one.owner === owner && (keys === undefined || keys.has(JSON.stringify(one.port))));
+      unpublishPorts(
+        netstack,
+        (one) => one.owner === owner && (keys === undefined || keys.has(JSON.stringify(one.port))),
+      );
       return undefined;
     }
     case "names": {

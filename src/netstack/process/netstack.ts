@@ -10,7 +10,7 @@ import { close } from "#linux/file.ts";
 import { makeSocketPair, SOCK_NONBLOCK } from "#linux/socket.ts";
 import { randomBytes } from "#linux/random.ts";
 import type { LinkConfig, StackConfig } from "../config.ts";
-import { isSourceAllowed } from "../destination.ts";
+import { isFrameSourceAllowed } from "../destination.ts";
 import { traceDevice, type Tracer } from "../device/pcap.ts";
 import { makeTap } from "../device/tap.ts";
 import { type Egress, makeEgress } from "../egress.ts";
@@ -24,14 +24,14 @@ import { trimBlocks } from "../blocks.ts";
 import { type LinkAddresses, linkAddressesOf, parseMac, reachOf, subnetsOf } from "../link_addresses.ts";
 import type { Memory } from "../memory.ts";
 import type { Link, Surroundings } from "../protocol.ts";
-import { type Dns, makeDns } from "../socket/dns/dns.ts";
-import { type Echo, makeEcho } from "../socket/echo.ts";
-import { makeIcmpErrors } from "../socket/icmp_errors.ts";
-import { makeNeighbours, type NeighbourTable } from "../socket/neighbours.ts";
-import { makeReassembly } from "../socket/reassembly.ts";
+import { type DatagramProtocols, makeDatagramProtocols } from "../socket/datagram_protocols.ts";
+import type { Dns } from "../socket/dns/dns.ts";
+import type { Echo } from "../socket/echo.ts";
+import type { NeighbourTable } from "../socket/neighbours.ts";
 import { makeTcp, type TcpProtocol } from "../socket/tcp/tcp.ts";
-import { makeUdp, type Udp } from "../socket/udp.ts";
+import type { Udp } from "../socket/udp.ts";
 import { makeStack, type Stack } from "../stack.ts";
+import { PROTOCOL_UDP } from "../wire/ip.ts";
 import { notePolicy } from "./dns_notes.ts";
 import { limitsOf } from "./limits.ts";
 import { makeTcpPolicy } from "./tcp_policy.ts";
@@ -40,8 +40,8 @@ import { makeTcpPolicy } from "./tcp_policy.ts";
 const TCP_INDEX = 0;
 const UDP_INDEX = 1;
 const ECHO_INDEX = 2;
-const NEIGHBOURS_INDEX = 3;
-const DNS_INDEX = 4;
+const DNS_INDEX = 3;
+// neighbours have timers alone, behind all that are watched
 
 /** How much memory that is free stays resident. */
 const KEEP_BYTES = 4 << 20;
@@ -66,6 +66,7 @@ export interface Netstack {
   readonly echo: Echo;
   readonly dns: Dns;
   readonly neighbours: NeighbourTable;
+  readonly datagrams: DatagramProtocols;
   readonly egress: Egress;
   /** By index. */
   readonly open: (OpenLink | undefined)[];
@@ -83,52 +84,28 @@ export function makeNetstack(config: StackConfig, onError: (error: unknown) => v
   const places = planMemory(config.memoryBytes);
   const poller = makePoller(memory, places.poller);
   const streams = makeKernelStreams(memory, places.streams);
-  const datagrams = makeDatagramSockets(memory);
   const links: (Link | undefined)[] = [];
   const egress = makeEgress();
   const limits = limitsOf();
   const base = { memory, links, events: poller, random: makeRandom() };
-  const neighbours = makeNeighbours(base, places.neighbours);
-  const around: Surroundings = { ...base, neighbours };
-  const errors = makeIcmpErrors(around, places.icmpErrors);
-  const reassembly = makeReassembly(memory, places.reassembly);
-  const permits = (link: number, source: Parameters<Egress["permits"]>[1], to: typeof source, port: number) => {
-    const isAllowed = egress.permits(link, source, to, port);
-    egress.note("udp", link, source, to, port, isAllowed ? "allowed" : "denied", wallClockMs());
-    return isAllowed;
-  };
-
-  const udp: Udp = makeUdp(around, {
-    index: UDP_INDEX,
-    scratch: places.udp,
-    sockets: datagrams,
-    errors,
-    services: {
-      dns: (frame, header, nowMs) => dns.onDatagram(frame, header, nowMs),
-      // addresses are given by the engine, which puts them onto interfaces itself
-      dhcp: () => {},
-    },
-    bounds: limits.flows,
-    permits,
-  });
-  const dns: Dns = makeDns(around, {
-    index: DNS_INDEX,
-    scratch: places.dns,
-    datagrams,
+  const datagrams = makeDatagramProtocols(base, {
+    base: places.datagrams,
+    indices: { udp: UDP_INDEX, echo: ECHO_INDEX, dns: DNS_INDEX },
+    datagrams: makeDatagramSockets(memory),
     streams,
     makePair: () => tryMakePair(),
     resolvConf: followResolvConf(config.resolvConf),
-    send: (...datagram) => udp.send(...datagram),
+    bounds: limits.flows,
+    permits(link, source, destination, port) {
+      const isAllowed = egress.permits(link, source, destination, port);
+      const verdict = isAllowed ? "allowed" : "denied";
+      egress.note("udp", link, source, destination, port, verdict, wallClockMs());
+      return isAllowed;
+    },
     onAnswer: (link, source, question, answer) => notePolicy(egress, link, source, question, answer, wallClockMs()),
   });
-  const echo = makeEcho(around, {
-    index: ECHO_INDEX,
-    scratch: places.echo,
-    sockets: datagrams,
-    errors,
-    bounds: limits.flows,
-    permits: (link, source, to) => egress.permits(link, source, to, 0),
-  });
+  const { neighbours, udp, echo, dns, icmp, reassembly } = datagrams;
+  const around: Surroundings = { ...base, neighbours };
   const tcp = makeTcp({
     around,
     sockets: streams,
@@ -142,10 +119,11 @@ export function makeNetstack(config: StackConfig, onError: (error: unknown) => v
     memory,
     links,
     receiveAt: places.receive,
-    protocols: [tcp, udp, echo, neighbours, dns],
-    handlers: { tcp, udp, icmp: echo, arp: neighbours, neighbours },
+    protocols: [tcp, udp, echo, dns, neighbours],
+    handlers: { tcp, udp, icmp, arp: neighbours },
     addFragment: (frame, nowMs) => reassembly.add(frame, nowMs),
-    isSourceAllowed: (frame) => isSourceAllowed(links[frame.link]!.reach, frame.source),
+    isSourceAllowed: ({ link, source, destination, protocol }) =>
+      isFrameSourceAllowed(links[link]!.reach, source, destination, protocol === PROTOCOL_UDP),
     onError,
   });
   return {
@@ -158,6 +136,7 @@ export function makeNetstack(config: StackConfig, onError: (error: unknown) => v
     echo,
     dns,
     neighbours,
+    datagrams,
     egress,
     open: [],
     tracers: new Set(),
@@ -221,8 +200,7 @@ export function removeLink(netstack: Netstack, index: number): void {
   const link = netstack.open[index];
   if (link === undefined) return;
   netstack.tcp.resetAll(index);
-  netstack.dns.setNames(index, []);
-  netstack.neighbours.forget(index);
+  netstack.datagrams.forget(index);
   netstack.egress.forget(index);
   netstack.poller.unwatch(link.fd);
   close(link.fd);

@@ -5,7 +5,9 @@ import type { Netstack } from "./netstack.ts";
 export function readStatus({ stack, tcp, udp, echo, dns, neighbours, open }: Netstack): StackStatus {
   const counters: Record<string, number> = {};
   const add = (prefix: string, some: object) => {
-    for (const [name, value] of Object.entries(some)) if (typeof value === "number") counters[`${prefix}.${name}`] = value;
+    for (const [name, value] of Object.entries(some)) {
+      if (typeof value === "number") counters[`${prefix}.${name}`] = value;
+    }
   };
   const { blocks } = tcp.state;
   add("frames", { in: stack.counters.framesIn, bytesIn: stack.counters.bytesIn, errors: stack.counters.errors });
