@@ -57,6 +57,8 @@ export type Closure = {
   readonly blobs: ReadonlySet<Digest>;
   /** Manifests that are there while something of theirs is not, and what that is. */
   readonly incomplete: readonly { manifestDigest: Digest; missing: readonly Digest[]; problem: string }[];
+  /** Images of an index that nobody asked for: their manifests are not there. */
+  readonly absent: readonly Descriptor[];
 };
 
 /** A manifest or index below a target: read, absent, or beyond use. */
@@ -117,11 +119,15 @@ export function walkTarget(store: ContentStore, target: Descriptor): Closure {
   const images: ImageContent[] = [];
   const blobs = new Set<Digest>();
   const incomplete: { manifestDigest: Digest; missing: Digest[]; problem: string }[] = [];
+  const absent: Descriptor[] = [];
   for (const step of walkDocuments(store, target)) {
     const { descriptor } = step;
     const manifestDigest = descriptor.digest;
     if (step.kind === "absent") {
-      if (step.depth > 0) continue;
+      if (step.depth > 0) {
+        if (!isAttestation(descriptor)) absent.push(descriptor);
+        continue;
+      }
       blobs.add(manifestDigest);
       incomplete.push({ manifestDigest, missing: [manifestDigest], problem: "its manifest is not in the store" });
       continue;
@@ -146,7 +152,7 @@ export function walkTarget(store: ContentStore, target: Descriptor): Closure {
       incomplete.push({ manifestDigest, missing: [], problem: error.message });
     }
   }
-  return { images, blobs, incomplete };
+  return { images, blobs, incomplete, absent };
 }
 
 function tooDeep(digest: Digest): DugoutError {

@@ -79,7 +79,8 @@ export function problemOf(closure: Closure): string {
   return closure.incomplete[0]?.problem ?? "it holds no image";
 }
 
-function groupByTarget(names: readonly ImageName[]): { target: Descriptor; names: ImageName[] }[] {
+/** Names by what they point to. */
+export function groupByTarget(names: readonly ImageName[]): { target: Descriptor; names: ImageName[] }[] {
   const groups = new Map<Digest, { target: Descriptor; names: ImageName[] }>();
   for (const name of names) {
     const group = groups.get(name.target.digest);

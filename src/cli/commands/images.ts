@@ -10,7 +10,7 @@ import { humanDuration, humanSize } from "../format/units.ts";
 import type { Invocation } from "../invocation.ts";
 import { hasSwitch, listOption, textOption } from "../options.ts";
 import { printOut } from "../output.ts";
-import { notYetError } from "../usage_error.ts";
+import { checkTreeOptions, formatImageTrees } from "./images_tree.ts";
 
 /** Docker's fields of an image in a list. */
 const HEADERS = {
@@ -29,8 +29,10 @@ const HEADERS = {
 
 /** `dugout images` */
 export function runImages({ options, args, global }: Invocation): number {
-  if (hasSwitch(options, "tree")) throw notYetError("'images --tree'");
-  const { store, layerBytes } = openImageContext(global);
+  const isTree = hasSwitch(options, "tree");
+  if (isTree) checkTreeOptions(options);
+  const context = openImageContext(global);
+  const { store, layerBytes } = context;
   const nowMs = Date.now();
   const filters = [...listOption(options, "filter"), ...args.map((pattern) => `reference=${pattern}`)];
   const filter = parseImageFilters(filters, LIST_FILTERS, nowMs);
@@ -45,8 +47,13 @@ export function runImages({ options, args, global }: Invocation): number {
     idsInFull: hasSwitch(options, "no-trunc"),
   };
   const fits = filter.references.map(compilePattern);
-  const rows = filterImages(store, images, filter)
-    .flatMap((image) => describeImageRows(fits.length === 0 ? image : keepNames(image, fits), rules));
+  const wanted = filterImages(store, images, filter)
+    .map((image) => fits.length === 0 ? image : keepNames(image, fits));
+  if (isTree) {
+    printOut(formatImageTrees(context, wanted));
+    return 0;
+  }
+  const rows = wanted.flatMap((image) => describeImageRows(image, rules));
   const format = textOption(options, "format");
   if (hasSwitch(options, "quiet") && (format === undefined || format.startsWith("table"))) {
     printOut(rows.map((row) => row["ID"] + "\n").join(""));

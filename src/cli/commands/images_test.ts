@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { addTestImage, NOW } from "#image/testing.ts";
+import { addTestImage, nameTestTarget, NOW, putTestImage, putTestIndex } from "#image/testing.ts";
 import { shortId } from "#image/list.ts";
+import { hashBytes } from "#oci/digest.ts";
+import { openLease } from "#storage/lease.ts";
 import { makeTestStore, type TestStore } from "#storage/test_store.ts";
 import { humanDuration } from "../format/units.ts";
 import { type Outcome, runDugout } from "../testing.ts";
@@ -17,6 +19,9 @@ function run(test: TestStore, line: string | readonly string[], input = ""): Out
     ...(typeof line === "string" ? line.split(" ") : line),
   ], { input });
 }
+
+/** The sizes in the line of an index: those of its one image. */
+const cells = (tree: string): string[] => tree.split("\n")[1]?.split(/ {2,}/).slice(2, 4) ?? [];
 
 const DAY_MS = 86_400_000;
 const created = (daysAgo: number): string => new Date(Date.now() - daysAgo * DAY_MS - 60_000).toISOString();
@@ -47,6 +52,37 @@ test("images are listed as docker lists them", async () => {
   assert.equal(run(store, "image ls --format {{.Repository}}:{{.Tag}} debian:12").stdout, "debian:12\n");
   assert.equal(run(store, "images --filter bogus=1").exitCode, 1);
   assert.match(run(store, "images --digests").stdout, /^REPOSITORY +TAG +DIGEST +IMAGE ID +CREATED +SIZE\n/);
+});
+
+test("images are shown as a tree of their platforms, those that were not fetched too", async () => {
+  using store = makeTestStore();
+  const one = await addTestImage(store.store, "debian:12", { layers: ["a"] });
+  await addTestImage(store.store, "debian:stable", { layers: ["a"] });
+  const tree = run(store, "images --tree");
+  assert.equal(tree.stderr, "");
+  const lines = tree.stdout.split("\n");
+  assert.match(lines[0] ?? "", /^IMAGE +ID +DISK USAGE +CONTENT SIZE +EXTRA$/);
+  assert.match(lines[1] ?? "", new RegExp(`^debian:12 +${shortId(one.id)} +[0-9.]+k?B +[0-9.]+k?B +$`));
+  assert.equal(lines[2], "debian:stable");
+  assert.deepEqual(run(store, "images --tree debian:12").stdout.split("\n").slice(2), [""]);
+  {
+    using lease = openLease(store.store);
+    const arm = { os: "linux", architecture: "arm64" };
+    const own = await putTestImage(lease, { layers: ["b"] });
+    const absent = { mediaType: own.target.mediaType, digest: hashBytes("absent"), size: 7, platform: arm };
+    const here = { ...own.target, platform: { os: "linux", architecture: "amd64" } };
+    await nameTestTarget(lease, "many:1", await putTestIndex(lease, [here, absent]));
+    assert.deepEqual(run(store, "images --tree many").stdout.split("\n").slice(2).map((line) => line.split(/ {2,}/)), [
+      ["├─ linux/amd64", shortId(own.id), ...cells(run(store, "images --tree many").stdout), ""],
+      ["└─ linux/arm64", shortId(absent.digest), "0B", "0B", ""],
+      [""],
+    ]);
+  }
+  for (const flag of ["--quiet", "--no-trunc", "--format=json"]) {
+    const refused = run(store, `images --tree ${flag}`);
+    assert.equal(refused.exitCode, 1);
+    assert.match(refused.stderr, /is not yet supported with --tree/);
+  }
 });
 
 test("history, inspect and tag work on names and ids", async () => {

@@ -72,7 +72,7 @@ export const IMAGE_COMMANDS: readonly CommandDeclaration[] = [
       FORMAT,
       { flags: "--no-trunc", summary: "ids in full" },
       { flags: "-q, --quiet", summary: "ids only" },
-      { flags: "--tree", summary: "accepted later", hidden: true },
+      { flags: "--tree", summary: "with the platforms of each" },
     ],
     examples: [
       ["images", "all of them"],
