@@ -7,7 +7,7 @@
 import { type Frame, makeFrame } from "./frame.ts";
 import type { Memory } from "./memory.ts";
 import type { Link, Protocol } from "./protocol.ts";
-import { ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from "./wire/ethernet.ts";
+import { ETHERNET, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, isGroupMac, isMac } from "./wire/ethernet.ts";
 import type { Fault } from "./wire/fault.ts";
 import { PROTOCOL_ICMP, PROTOCOL_ICMPV6, PROTOCOL_TCP, PROTOCOL_UDP } from "./wire/ip.ts";
 import { readFrame } from "./wire/read_frame.ts";
@@ -29,7 +29,7 @@ export interface StackCounters {
   framesIn: number;
   bytesIn: number;
   /** By reason. */
-  dropped: Record<Fault | "source" | "protocol" | "incomplete", number>;
+  dropped: Record<Fault | "station" | "source" | "protocol" | "incomplete", number>;
   /** Errors that a handler threw: our own mistakes, each told once a minute. */
   errors: number;
 }
@@ -62,6 +62,7 @@ export function makeStackCounters(): StackCounters {
       malformed: 0,
       checksum: 0,
       excessive: 0,
+      station: 0,
       source: 0,
       protocol: 0,
       incomplete: 0,
@@ -108,6 +109,13 @@ function takeFrame(stack: Stack, link: Link, end: number, nowMs: number): void {
   const fault = readFrame(stack.memory, stack.receiveAt, end, frame);
   if (fault !== undefined) {
     dropped[fault]++;
+    return;
+  }
+  // a bridge floods what is for a station that it has not heard of yet: containers talk among themselves there
+  const { bytes } = stack.memory;
+  const station = frame.start + ETHERNET.destination;
+  if (!isGroupMac(bytes, station) && !isMac(bytes, station, link.macAddress)) {
+    dropped.station++;
     return;
   }
   if (frame.etherType === ETHERTYPE_ARP) {

@@ -52,9 +52,7 @@ export function answerRequest(context: RequestContext, request: ControlRequest):
       return undefined;
     }
     case "remove-link": {
-      const index = findLink(netstack, request.link);
-      unpublishPorts(netstack, (one) => one.link === index);
-      removeLink(netstack, index);
+      removeLink(netstack, findLink(netstack, request.link));
       return undefined;
     }
     case "publish":

@@ -34,6 +34,7 @@ import { makeStack, type Stack } from "../stack.ts";
 import { PROTOCOL_UDP } from "../wire/ip.ts";
 import { notePolicy } from "./dns_notes.ts";
 import { limitsOf } from "./limits.ts";
+import { unpublishPorts } from "./published_ports.ts";
 import { makeTcpPolicy } from "./tcp_policy.ts";
 
 /** Indexes of protocols in events. */
@@ -199,6 +200,8 @@ export function addLink(netstack: Netstack, fd: Fd, config: LinkConfig): void {
 export function removeLink(netstack: Netstack, index: number): void {
   const link = netstack.open[index];
   if (link === undefined) return;
+  // ports of a network that is gone would lead into the next one that has its place
+  unpublishPorts(netstack, (one) => one.link === index);
   netstack.tcp.resetAll(index);
   netstack.datagrams.forget(index);
   netstack.egress.forget(index);
