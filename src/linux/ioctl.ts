@@ -18,6 +18,8 @@ export const FIONREAD = 0x541b;
 export const FIONBIO = 0x5421;
 export const FICLONE = 0x40049409;
 
+export const NS_GET_USERNS = 0xb701;
+
 export const SIOCGIFFLAGS = 0x8913;
 export const SIOCSIFFLAGS = 0x8914;
 

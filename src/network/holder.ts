@@ -13,19 +13,21 @@ import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { IdMap } from "#linux/idmap.ts";
 import { mapText } from "#linux/idmap.ts";
-import { close } from "#linux/file.ts";
-import { CLONE_NEWNET } from "#linux/namespaces.ts";
+import { AT_FDCWD, close, O_CLOEXEC, O_RDONLY } from "#linux/file.ts";
+import { NS_GET_USERNS } from "#linux/ioctl.ts";
+import { CLONE_NEWNET, CLONE_NEWUSER } from "#linux/namespaces.ts";
 import { PR_SET_NAME } from "#linux/prctl.ts";
 import { readBootId, readStartTime } from "#linux/proc.ts";
 import { chooseIdMap, type Identity } from "#runtime/identity.ts";
 import { ERROR_FD } from "#runtime/map_ids.ts";
+import { NETWORK_FD } from "#runtime/monitor_fds.ts";
 import { startInUserNamespace, USER_NAMESPACE_BUFFERS, userNamespaceSteps } from "#runtime/user_namespace.ts";
 import { delay } from "#storage/delay.ts";
 import { tryLock } from "#storage/flock.ts";
 import { settingSteps } from "./setting_steps.ts";
 import { writeState } from "./write_state.ts";
-import { failureError, readFailure, waitFor } from "#tape/play.ts";
-import { jumpTo, mark, step, type Tape } from "#tape/step.ts";
+import { failureError, type Playing, readFailure, startTape, waitFor } from "#tape/play.ts";
+import { jumpTo, mark, type Step, step, type Tape } from "#tape/step.ts";
 
 /** A process that holds the namespaces. */
 export interface Holder {
@@ -80,7 +82,7 @@ export function sharedMap(identity: Identity): IdMap {
   return chooseIdMap(identity, { kind: "default" }, { uid: 0, gid: 0 });
 }
 
-/** What a holder does. */
+/** What a holder of new namespaces does. */
 export function planHolder(map: IdMap): Tape {
   return {
     steps: [
@@ -91,23 +93,58 @@ export function planHolder(map: IdMap): Tape {
       // bridges carry frames and have no addresses
       ...settingSteps("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1"),
       ...settingSteps("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1"),
-      step("prctl", [PR_SET_NAME, "dugout-network", 0, 0, 0], "be called", "dugout-network"),
-      // its end tells that the namespaces are there
-      step("close_range", [0, 0xffffffff, 0], "close", "all descriptors"),
-      mark("hold", "hold the namespaces"),
-      step("ppoll", [0, 0, 0, 0, 0], "wait for", "a signal that ends it", { ignore: true }),
-      jumpTo("hold", "go on"),
+      ...holdSteps(),
     ],
     buffers: new Map(USER_NAMESPACE_BUFFERS),
     errorFd: ERROR_FD,
   };
 }
 
+/** What a holder does that takes over: another one was killed, and a container's monitor still has its network namespace. */
+export function planSuccessor(monitor: number): Tape {
+  const path = `/proc/${monitor}/fd/${NETWORK_FD}`;
+  return {
+    steps: [
+      step("openat", [AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0], "open the network namespace of", path, {
+        id: "network",
+      }),
+      step("ioctl", [{ result: "network" }, NS_GET_USERNS, 0], "open the user namespace of", path, { id: "user" }),
+      step("setns", [{ result: "user" }, CLONE_NEWUSER], "join", "the shared user namespace"),
+      step("setns", [{ result: "network" }, CLONE_NEWNET], "join", "the shared network namespace"),
+      ...holdSteps(),
+    ],
+    buffers: new Map(),
+    errorFd: ERROR_FD,
+  };
+}
+
+function holdSteps(): Step[] {
+  return [
+    step("prctl", [PR_SET_NAME, "dugout-network", 0, 0, 0], "be called", "dugout-network"),
+    // its end tells that the namespaces are there
+    step("close_range", [0, 0xffffffff, 0], "close", "all descriptors"),
+    mark("hold", "hold the namespaces"),
+    step("ppoll", [0, 0, 0, 0, 0], "wait for", "a signal that ends it", { ignore: true }),
+    jumpTo("hold", "go on"),
+  ];
+}
+
 /** Starts a holder; the caller has the network's lock, and there is none. @throws {DugoutError | OsError} */
 export function startHolder(runRoot: string, identity: Identity): Holder {
   const map = sharedMap(identity);
   const tape = planHolder(map);
-  const { pid, errors } = startInUserNamespace(tape, map, [], { name: "dugout-network", newSession: true });
+  return noteHolder(runRoot, map, tape, startInUserNamespace(tape, map, [], STARTED_AS));
+}
+
+/** The same from what is left of one that was killed. @throws {OsError} Where the monitor has ended, too. */
+export function startSuccessor(runRoot: string, identity: Identity, monitor: number): Holder {
+  const tape = planSuccessor(monitor);
+  return noteHolder(runRoot, sharedMap(identity), tape, startTape(tape, { fds: [], ...STARTED_AS }));
+}
+
+const STARTED_AS = { name: "dugout-network", newSession: true };
+
+function noteHolder(runRoot: string, map: IdMap, tape: Tape, { pid, errors }: Playing): Holder {
   const failure = readFailure(errors);
   close(errors);
   if (failure !== undefined) {

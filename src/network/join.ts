@@ -1,34 +1,25 @@
 /**
- * Joining a container to networks: addresses are given, and what is not there yet of a network is made. Leaving them.
+ * Joining a container to networks: addresses are given, what is not there yet of a network is made, and ports are published.
+ * Leaving them.
  *
  * @module
  */
-import { randomHex } from "#linux/random.ts";
 import { readStartTime } from "#linux/proc.ts";
+import { randomHex } from "#linux/random.ts";
+import type { PublishedPort } from "#netstack/control.ts";
 import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
-import type { Identity } from "#runtime/identity.ts";
-import { playTape } from "#tape/play.ts";
-import type { Tape } from "#tape/step.ts";
 import type { JoinedNetwork } from "./attachment.ts";
-import { findHolder, fitsIdentity, type Holder, startHolder, withNetworkLock } from "./holder.ts";
-import { bridgeSteps, joinSharedSteps, removeLinkSteps } from "./link_steps.ts";
-import { type Endpoint, forgetLink, forgetLinks, type LinkState, listLinks, readLink, writeLink } from "./link_file.ts";
+import { endIfIdle, ensureHolder, makeBridgeOf } from "./bring_up.ts";
+import { type Holder, withNetworkLock } from "./holder.ts";
+import { type Endpoint, type LinkState, listLinks, readLink, writeLink } from "./link_file.ts";
 import { ensureDefaultNetwork, type Places } from "./make_network.ts";
+import { isThere, type NetworkContext } from "./members.ts";
+import { DEFAULT_NETWORK, findNetwork, type Network } from "./network_file.ts";
 import { type PortWish, publishPorts } from "./publish.ts";
+import { type EndpointWish, reserveAddresses } from "./reserve.ts";
 import { addLink, openStack, tellNames } from "./stack.ts";
 import { connectStack, type StackConnection } from "./stack_connection.ts";
-import type { PublishedPort } from "#netstack/control.ts";
-import { DEFAULT_NETWORK, findNetwork, forgetNetwork, listNetworks, type Network } from "./network_file.ts";
-import { Netlink, NETLINK_BUFFERS } from "./netlink_steps.ts";
-import { type EndpointWish, reserveAddresses } from "./reserve.ts";
-
-/** What joining depends on. */
-export interface NetworkContext extends Places {
-  readonly identity: Identity;
-  /** Whether a container runs, by what is on record. */
-  readonly isRunning: (container: string) => boolean;
-}
 
 /** One network that a container is to be in. */
 export interface JoinWish extends EndpointWish {
@@ -41,7 +32,7 @@ export interface JoinWish extends EndpointWish {
 export interface Joiner {
   readonly id: string;
   readonly name: string;
-  /** The first index of its links: `eth0` is the first. */
+  /** The first number of its links: 0 is `eth0`. */
   readonly firstLink: number;
   /** What is to be published. */
   readonly ports: readonly PortWish[];
@@ -77,9 +68,10 @@ export function requireNetwork(places: Places, text: string): Network {
   return network;
 }
 
-/** Whether an endpoint's container is there: it runs, or somebody is starting it. */
-function isThere({ isRunning }: NetworkContext, { container, starter }: Endpoint): boolean {
-  return isRunning(container) || readStartTime(starter.pid) === starter.startTime;
+/** A container's place in a network, and the network with it. */
+interface Place {
+  readonly endpoint: Endpoint;
+  readonly link: LinkState;
 }
 
 /**
@@ -87,99 +79,76 @@ function isThere({ isRunning }: NetworkContext, { container, starter }: Endpoint
  * @throws {DugoutError} NETWORK_UNKNOWN, and what {@linkcode reserveAddresses} and {@linkcode publishPorts} throw.
  */
 export function joinNetworks(context: NetworkContext, joiner: Joiner, wishes: readonly JoinWish[]): Promise<Joined> {
-  return withNetworkLock(context.runRoot, () => {
+  const { runRoot } = context;
+  return withNetworkLock(runRoot, () => {
     const networks = wishes.map(({ network }) => requireNetwork(context, network));
     const twice = networks.find(({ id }, index) => networks.findIndex((other) => other.id === id) !== index);
     if (twice !== undefined) {
       throw new DugoutError("NETWORK_TWICE", `Cannot join the network ${quote(twice.name)} twice`);
     }
     const holder = ensureHolder(context);
-    const planned = networks.map((network, index) => planEndpoint(context, joiner, network, wishes[index]!, index));
-    const fresh = planned.filter(({ network }) => readLink(context.runRoot, network.id) === undefined);
-    for (const { link, network } of fresh) makeBridgeOf(holder, network, link.bridgeIndex);
-    for (const { link } of planned) writeLink(context.runRoot, link);
+    const places = networks.map((network, index) => planPlace(context, joiner, network, wishes[index]!, index));
+    const fresh = places.filter(({ link }) => readLink(runRoot, link.network.id) === undefined).map(({ link }) => link);
+    for (const link of fresh) makeBridgeOf(holder, link);
+    for (const { link } of places) writeLink(runRoot, link);
     const there = (endpoint: Endpoint) => isThere(context, endpoint);
     try {
-      const opened = openStack(context, holder, there);
-      if (opened === undefined) return settle(holder, planned, undefined, joiner);
+      const opened = openStack(runRoot, holder, there);
+      if (opened === undefined) {
+        if (joiner.ports.length > 0) {
+          throw new DugoutError("PORT_UNREACHABLE", `Cannot publish a port: ${NO_TAPS}`, { hint: NO_TAPS_HINT });
+        }
+        return describeJoined(holder, false, places);
+      }
       using connection = opened.connection;
-      if (!opened.isNew) { for (const up of fresh) addLink(connection, holder, up); }
-      for (const up of planned) tellNames(connection, up, there);
-      return settle(holder, publishAt(context, connection, joiner, planned), connection, joiner);
+      if (!opened.isNew) { for (const link of fresh) addLink(connection, holder, link); }
+      for (const { link } of places) tellNames(connection, link, there);
+      return describeJoined(holder, true, publishAt(runRoot, connection, joiner, places));
     } catch (error) {
-      forgetEndpoints(context, joiner.id, undefined);
+      forgetEndpoints(runRoot, joiner.id, undefined);
       throw error;
     }
   });
 }
 
+function describeJoined(holder: Holder, hasStack: boolean, places: readonly Place[]): Joined {
+  const networks = places.map(({ endpoint, link: { network, bridgeIndex } }) => ({ network, endpoint, bridgeIndex }));
+  return { holder, hasStack, networks };
+}
+
 /** Publishes what is to be: by the first network that leads outwards. */
 function publishAt(
-  context: NetworkContext,
+  runRoot: string,
   connection: StackConnection,
   { id, ports }: Joiner,
-  planned: readonly PlannedEndpoint[],
-): readonly PlannedEndpoint[] {
-  const way = planned.find(({ network }) => !network.internal);
-  if (ports.length === 0 || way === undefined) return planned;
-  const { network, endpoint, link } = way;
-  const { ipv4, ipv6 } = endpoint;
-  const published = publishPorts(connection, { container: id, network: network.id, ipv4, ipv6 }, ports);
-  const changed = { ...endpoint, ports: published };
-  const others = link.endpoints.filter((other) => other !== endpoint);
-  const result = { network, endpoint: changed, link: { ...link, endpoints: [...others, changed] } };
-  writeLink(context.runRoot, result.link);
-  return planned.map((one) => one === way ? result : one);
-}
-
-function settle(
-  holder: Holder,
-  planned: readonly PlannedEndpoint[],
-  connection: StackConnection | undefined,
-  { ports }: Joiner,
-): Joined {
-  if (connection === undefined && ports.length > 0) {
-    throw new DugoutError("PORT_UNREACHABLE", `Cannot publish a port: ${NO_TAPS}`, { hint: NO_TAPS_HINT });
+  places: readonly Place[],
+): readonly Place[] {
+  const way = places.find(({ link }) => !link.network.internal);
+  if (ports.length === 0) return places;
+  if (way === undefined) {
+    throw new DugoutError("PORT_UNREACHABLE", "Cannot publish a port: all networks of the container are internal");
   }
-  return {
-    holder,
-    hasStack: connection !== undefined,
-    networks: planned.map(({ network, endpoint, link }) => ({ network, endpoint, bridgeIndex: link.bridgeIndex })),
-  };
+  const { endpoint, link } = way;
+  const { ipv4, ipv6 } = endpoint;
+  const published = publishPorts(connection, { container: id, network: link.network.id, ipv4, ipv6 }, ports);
+  const changed = { ...endpoint, ports: published };
+  const endpoints = link.endpoints.map((other) => other === endpoint ? changed : other);
+  const result = { endpoint: changed, link: { ...link, endpoints } };
+  writeLink(runRoot, result.link);
+  return places.map((one) => one === way ? result : one);
 }
 
-/** The holder, which is started where there is none. */
-function ensureHolder(context: NetworkContext): Holder {
-  const found = findHolder(context.runRoot);
-  if (found !== undefined && fitsIdentity(found, context.identity)) return found;
-  forgetLinks(context.runRoot);
-  return startHolder(context.runRoot, context.identity);
-}
-
-interface PlannedEndpoint {
-  readonly network: Network;
-  readonly endpoint: Endpoint;
-  readonly link: LinkState;
-}
-
-function planEndpoint(
+function planPlace(
   context: NetworkContext,
   joiner: Joiner,
   network: Network,
   wish: JoinWish,
   position: number,
-): PlannedEndpoint {
-  const before = readLink(context.runRoot, network.id) ??
-    {
-      network: network.id,
-      name: network.name,
-      bridgeIndex: freeIndex(context.runRoot, position),
-      endpoints: [],
-      last: {},
-    };
+): Place {
+  const before = readLink(context.runRoot, network.id) ?? newLink(context.runRoot, network, position);
   // one that is started again gives up what it had
-  const others = before.endpoints.filter((endpoint) => endpoint.container !== joiner.id && isThere(context, endpoint));
-  const own = before.endpoints.find((endpoint) => endpoint.container === joiner.id);
+  const others = before.endpoints.filter((one) => one.container !== joiner.id && isThere(context, one));
+  const own = before.endpoints.find(({ container }) => container === joiner.id);
   const reserved = reserveAddresses(network, others, before.last, again(own, others, wish));
   const number = joiner.firstLink + position;
   const endpoint: Endpoint = {
@@ -200,7 +169,21 @@ function planEndpoint(
     ...(wish.ipv4 === undefined && reserved.ipv4 !== undefined ? { ipv4: reserved.ipv4 } : {}),
     ...(wish.ipv6 === undefined && reserved.ipv6 !== undefined ? { ipv6: reserved.ipv6 } : {}),
   };
-  return { network, endpoint, link: { ...before, endpoints: [...others, endpoint], last } };
+  return { endpoint, link: { ...before, endpoints: [...others, endpoint], last } };
+}
+
+/** A network that is not up yet. */
+function newLink(runRoot: string, network: Network, position: number): LinkState {
+  const links = listLinks(runRoot);
+  // another store at the same runtime directory may have a network with a bridge of that name
+  const isTaken = links.some(({ bridge }) => bridge === network.bridge);
+  return {
+    network,
+    bridge: isTaken ? `br-${network.id.slice(0, 12)}` : network.bridge,
+    bridgeIndex: Math.max(FIRST_BRIDGE_INDEX - 1, ...links.map(({ bridgeIndex }) => bridgeIndex)) + 1 + position,
+    endpoints: [],
+    last: {},
+  };
 }
 
 /** What a container had before it has again, where nobody else does. */
@@ -210,109 +193,32 @@ function again(own: Endpoint | undefined, others: readonly Endpoint[], wish: Joi
   return { ipv4: before("ipv4"), ipv6: before("ipv6"), mac: wish.mac };
 }
 
-function freeIndex(runRoot: string, position: number): number {
-  return Math.max(FIRST_BRIDGE_INDEX - 1, ...listLinks(runRoot).map(({ bridgeIndex }) => bridgeIndex)) + 1 + position;
-}
-
-function sharedTape(holder: Holder, act: (netlink: Netlink) => Tape["steps"]): Tape {
-  const netlink = new Netlink("shared netlink");
-  return {
-    steps: [...joinSharedSteps(holder), ...netlink.open(), ...act(netlink)],
-    buffers: new Map(NETLINK_BUFFERS),
-    errorFd: 4,
-  };
-}
-
-function makeBridgeOf(holder: Holder, network: Network, index: number): void {
-  playTape(sharedTape(holder, (netlink) => [
-    // of a start that was killed half-way
-    ...removeLinkSteps(netlink, network.bridge),
-    ...bridgeSteps(netlink, network, index),
-  ]));
-}
-
 /** Takes a container out of its networks; of those, or of all. What is published for it is given back. */
 export function leaveNetworks(context: NetworkContext, container: string, only?: readonly string[]): Promise<void> {
-  return withNetworkLock(context.runRoot, () => {
-    const left = forgetEndpoints(context, container, only);
-    using connection = left.length === 0 ? undefined : connectStack(context.runRoot);
-    if (connection === undefined) return;
+  const { runRoot } = context;
+  return withNetworkLock(runRoot, () => {
+    const left = forgetEndpoints(runRoot, container, only);
+    using connection = connectStack(runRoot);
+    // the stack ends what it stands on when it has been idle for a while
+    if (connection === undefined) return void endIfIdle(context);
     if (left.some(({ ports }) => ports.length > 0)) connection.ask({ do: "unpublish", owner: container, ports: null });
-    for (const { network: id } of left) {
-      const [network, link] = [
-        listNetworks(context.dataRoot).networks.find((one) => one.id === id),
-        readLink(context.runRoot, id),
-      ];
-      if (network !== undefined && link !== undefined) {
-        tellNames(connection, { network, link }, (endpoint) => isThere(context, endpoint));
-      }
-    }
+    for (const { link } of left) tellNames(connection, link, (endpoint) => isThere(context, endpoint));
   });
 }
 
-/** What was left: the networks, and what was published there. */
+/** What was left: networks as they are without the container, and what was published there. */
 function forgetEndpoints(
-  context: NetworkContext,
+  runRoot: string,
   container: string,
   only: readonly string[] | undefined,
-): { network: string; ports: readonly PublishedPort[] }[] {
-  const left: { network: string; ports: readonly PublishedPort[] }[] = [];
-  for (const link of listLinks(context.runRoot)) {
-    if (only !== undefined && !only.includes(link.network)) continue;
-    const endpoints = link.endpoints.filter((endpoint) => endpoint.container !== container);
-    if (endpoints.length === link.endpoints.length) continue;
-    writeLink(context.runRoot, { ...link, endpoints });
-    const ports = link.endpoints.flatMap((endpoint) => endpoint.container === container ? endpoint.ports : []);
-    left.push({ network: link.network, ports });
-  }
-  return left;
-}
-
-/** Who is in a network just now. */
-export function endpointsOf(context: NetworkContext, network: Pick<Network, "id">): readonly Endpoint[] {
-  if (findHolder(context.runRoot) === undefined) return [];
-  return readLink(context.runRoot, network.id)?.endpoints.filter((endpoint) => isThere(context, endpoint)) ?? [];
-}
-
-/** The networks that a container is in, by its links: `eth0` first. */
-export function memberships({ dataRoot, runRoot }: Places, container: string): JoinedNetwork[] {
-  const links = listLinks(runRoot).filter(({ endpoints }) => endpoints.some((one) => one.container === container));
-  const networks = links.length === 0 ? [] : listNetworks(dataRoot).networks;
-  return links.flatMap(({ network: id, endpoints, bridgeIndex }) => {
-    const network = networks.find((one) => one.id === id);
-    const endpoint = endpoints.find((one) => one.container === container);
-    return network === undefined || endpoint === undefined ? [] : [{ network, endpoint, bridgeIndex }];
-  }).sort((one, other) => one.endpoint.index - other.endpoint.index);
-}
-
-/**
- * Removes a network.
- * @throws {DugoutError} NETWORK_IN_USE, NETWORK_PREDEFINED.
- */
-export function removeNetwork(context: NetworkContext, network: Network): Promise<void> {
-  if (network.name === DEFAULT_NETWORK) {
-    throw new DugoutError("NETWORK_PREDEFINED", `${network.name} is a pre-defined network and cannot be removed`, {
-      exitCode: 1,
-    });
-  }
-  return withNetworkLock(context.runRoot, () => {
-    const there = endpointsOf(context, network);
-    if (there.length > 0) {
-      throw new DugoutError(
-        "NETWORK_IN_USE",
-        `error while removing network: network ${network.name} id ${network.id} has active endpoints: ${
-          there.map(({ name }) => name).join(", ")
-        }`,
-        { exitCode: 1 },
-      );
-    }
-    const holder = findHolder(context.runRoot);
-    using connection = connectStack(context.runRoot);
-    connection?.ask({ do: "remove-link", link: network.id });
-    if (holder !== undefined && readLink(context.runRoot, network.id) !== undefined) {
-      playTape(sharedTape(holder, (netlink) => removeLinkSteps(netlink, network.bridge)));
-    }
-    forgetLink(context.runRoot, network.id);
-    forgetNetwork(context.dataRoot, network.name);
+): { link: LinkState; ports: readonly PublishedPort[] }[] {
+  return listLinks(runRoot).flatMap((before) => {
+    if (only !== undefined && !only.includes(before.network.id)) return [];
+    const endpoints = before.endpoints.filter((endpoint) => endpoint.container !== container);
+    if (endpoints.length === before.endpoints.length) return [];
+    const link = { ...before, endpoints };
+    writeLink(runRoot, link);
+    const ports = before.endpoints.flatMap((one) => one.container === container ? one.ports : []);
+    return [{ link, ports }];
   });
 }

@@ -9,6 +9,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { writeState } from "./write_state.ts";
+import type { Network } from "./network_file.ts";
 import type { PublishedPort } from "#netstack/control.ts";
 import { networkDirectory } from "./holder.ts";
 
@@ -37,9 +38,10 @@ export interface Endpoint {
 
 /** A network that is up. */
 export interface LinkState {
-  readonly network: string;
-  readonly name: string;
-  /** The index of its bridge. */
+  /** As it was when it came up: whoever has it on record may be another store at the same runtime directory. */
+  readonly network: Network;
+  /** Its bridge, and the index of that. */
+  readonly bridge: string;
   readonly bridgeIndex: number;
   readonly endpoints: readonly Endpoint[];
   /** The IPv4 and IPv6 address that was given last: addresses are not used again at once. */
@@ -73,7 +75,7 @@ export function listLinks(runRoot: string): LinkState[] {
 
 export function writeLink(runRoot: string, link: LinkState): void {
   mkdirSync(linksDirectory(runRoot), { recursive: true, mode: 0o700 });
-  writeState(join(linksDirectory(runRoot), `${link.network}.json`), link);
+  writeState(join(linksDirectory(runRoot), `${link.network.id}.json`), link);
 }
 
 export function forgetLink(runRoot: string, id: string): void {

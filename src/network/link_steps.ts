@@ -9,7 +9,7 @@ import { addAddress, addRoute, deleteLink, makeBridge, makeVeth, setLink } from 
 import { operate, type Step, step, type TapeBuffer } from "#tape/step.ts";
 import type { Holder } from "./holder.ts";
 import { holderNamespaces } from "./holder.ts";
-import type { Endpoint } from "./link_file.ts";
+import type { Endpoint, LinkState } from "./link_file.ts";
 import type { Network } from "./network_file.ts";
 import { Netlink } from "./netlink_steps.ts";
 import { settingSteps } from "./setting_steps.ts";
@@ -35,11 +35,11 @@ function macBytes(text: string): Uint8Array {
 }
 
 /** Makes a network's bridge; it has no address: the stack on one of its ports is the gateway. */
-export function bridgeSteps(netlink: Netlink, network: Network, index: number): Step[] {
+export function bridgeSteps(netlink: Netlink, { bridge, bridgeIndex, network: { mtu } }: LinkState): Step[] {
   return netlink.request(
-    makeBridge(index, { name: network.bridge, up: true, mtuBytes: network.mtu }),
+    makeBridge(bridgeIndex, { name: bridge, up: true, mtuBytes: mtu }),
     "make bridge",
-    network.bridge,
+    bridge,
     {
       hints: {
         EEXIST: "another network has a bridge of that name",

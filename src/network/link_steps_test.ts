@@ -45,6 +45,8 @@ const ENDPOINT = {
   starter: { pid: 1, startTime: "1" },
 };
 
+const LINK = { network: NETWORK, bridge: "br-0", bridgeIndex: 1_000_000, endpoints: [], last: {} };
+
 function check(tape: Tape, golden: string): void {
   assert.deepEqual(findUnsetResults(tape), []);
   encodeTape(tape, HOST_ARCH);
@@ -55,7 +57,7 @@ test("the holder's tape is the one that was reviewed", () => check(planHolder(MA
 
 test("the tape that makes a bridge is the one that was reviewed", () => {
   const netlink = new Netlink("shared netlink");
-  const steps = [...joinSharedSteps(HOLDER), ...netlink.open(), ...bridgeSteps(netlink, NETWORK, 1_000_000)];
+  const steps = [...joinSharedSteps(HOLDER), ...netlink.open(), ...bridgeSteps(netlink, LINK)];
   check({ steps, buffers: new Map(NETLINK_BUFFERS), errorFd: 4 }, "tapes/network_bridge.txt");
 });
 

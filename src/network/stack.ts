@@ -9,10 +9,9 @@ import { close } from "#linux/file.ts";
 import { findHostAddress } from "./host_address.ts";
 import type { Holder } from "./holder.ts";
 import { type Endpoint, type LinkState, listLinks } from "./link_file.ts";
-import type { Places } from "./make_network.ts";
-import { listNetworks, type Network } from "./network_file.ts";
+import type { Network } from "./network_file.ts";
 import { connectStack, type StackConnection } from "./stack_connection.ts";
-import { canOpenTaps, linkConfig, openTap, startStack, type UpNetwork } from "./start_stack.ts";
+import { canOpenTaps, linkConfig, openTap, startStack } from "./start_stack.ts";
 
 /** Whether a container of an endpoint is there. */
 export type IsThere = (endpoint: Endpoint) => boolean;
@@ -27,33 +26,24 @@ export interface OpenedStack {
 }
 
 /** The stack, which is started where there is none; undefined where taps cannot be opened. */
-export function openStack(places: Places, holder: Holder, isThere: IsThere): OpenedStack | undefined {
-  const found = connectStack(places.runRoot);
+export function openStack(runRoot: string, holder: Holder, isThere: IsThere): OpenedStack | undefined {
+  const found = connectStack(runRoot);
   if (found !== undefined) return { connection: found, isNew: false };
   if (!canOpenTaps()) return undefined;
-  const ups = upNetworks(places);
-  startStack(places.runRoot, holder, ups);
-  const connection = connectStack(places.runRoot);
+  const links = listLinks(runRoot);
+  startStack(runRoot, holder, links);
+  const connection = connectStack(runRoot);
   if (connection === undefined) return undefined;
-  for (const up of ups) tellAll(connection, up, isThere);
+  for (const link of links) tellAll(connection, link, isThere);
   return { connection, isNew: true };
 }
 
-/** All networks that are up. */
-function upNetworks({ dataRoot, runRoot }: Places): UpNetwork[] {
-  const networks = new Map(listNetworks(dataRoot).networks.map((network) => [network.id, network]));
-  return listLinks(runRoot).flatMap((link) => {
-    const network = networks.get(link.network);
-    return network === undefined ? [] : [{ network, link }];
-  });
-}
-
-function tellAll(connection: StackConnection, up: UpNetwork, isThere: IsThere): void {
-  tellNames(connection, up, isThere);
-  for (const { container, ports } of up.link.endpoints.filter(isThere)) {
+function tellAll(connection: StackConnection, link: LinkState, isThere: IsThere): void {
+  tellNames(connection, link, isThere);
+  for (const { container, ports } of link.endpoints.filter(isThere)) {
     if (ports.length === 0) continue;
     try {
-      connection.ask({ do: "publish", owner: container, link: up.network.id, ports: [...ports] });
+      connection.ask({ do: "publish", owner: container, link: link.network.id, ports: [...ports] });
     } catch {
       // somebody else has taken the port meanwhile; 'dugout port' shows what was asked for
     }
@@ -61,18 +51,19 @@ function tellAll(connection: StackConnection, up: UpNetwork, isThere: IsThere): 
 }
 
 /** Tells the stack of a network that it does not know yet. */
-export function addLink(connection: StackConnection, holder: Holder, up: UpNetwork): void {
-  const tap: Fd = openTap(holder, up);
+export function addLink(connection: StackConnection, holder: Holder, link: LinkState): void {
+  const tap: Fd = openTap(holder, link);
   try {
-    connection.ask({ do: "add-link", link: linkConfig(up) }, tap);
+    connection.ask({ do: "add-link", link: linkConfig(link) }, tap);
   } finally {
     close(tap);
   }
 }
 
 /** Tells the stack who is in a network. */
-export function tellNames(connection: StackConnection, { network, link }: UpNetwork, isThere: IsThere): void {
-  connection.ask({ do: "names", link: network.id, names: namesOf(link, isThere, hostAddresses(network)) });
+export function tellNames(connection: StackConnection, link: LinkState, isThere: IsThere): void {
+  const names = namesOf(link, isThere, hostAddresses(link.network));
+  connection.ask({ do: "names", link: link.network.id, names });
 }
 
 /** By which this machine is reached: its loopback, where the network opens that; else its own address. */

@@ -3,6 +3,7 @@
  *
  *     RUN/network/stack.sock     where it is talked to
  *     RUN/network/stack.log      what it said
+ *     RUN/network/stack.json     which process it is
  *
  * @module
  */
@@ -35,6 +36,8 @@ import type { LinkState } from "./link_file.ts";
 import type { Network } from "./network_file.ts";
 import { Netlink, NETLINK_BUFFERS } from "./netlink_steps.ts";
 import { CONTROL_SOCKET, shortSocketPath } from "./stack_connection.ts";
+import { writeState } from "./write_state.ts";
+import { readStartTime } from "#linux/proc.ts";
 import { TAP_BUFFERS, TAP_SOCKET_FD, tapSteps, TUN_PATH } from "./tap_steps.ts";
 
 /** The first argument of the stack's process. */
@@ -43,19 +46,13 @@ const CONTROL_FD = 3;
 const FIRST_TAP_FD = 4;
 const LISTEN_BACKLOG = 128;
 
-/** A network that is up, and what it is. */
-export interface UpNetwork {
-  readonly network: Network;
-  readonly link: LinkState;
-}
-
 /** What the stack is told of a network. */
-export function linkConfig({ network, link }: UpNetwork): LinkConfig {
+export function linkConfig({ network, bridgeIndex }: LinkState): LinkConfig {
   const range = (one: Network["ipv4"]) => one === null ? null : { gateway: one.gateway, subnet: one.subnet };
   return {
     id: network.id,
     mtu: network.mtu,
-    macAddress: gatewayMac(link.bridgeIndex),
+    macAddress: gatewayMac(bridgeIndex),
     ipv4: range(network.ipv4),
     ipv6: range(network.ipv6),
     internal: network.internal,
@@ -71,16 +68,16 @@ export function gatewayMac(bridgeIndex: number): string {
 }
 
 /** Opens a tap at a network's bridge. @throws {OsError} */
-export function openTap(holder: Holder, { network, link }: UpNetwork): Fd {
+export function openTap(holder: Holder, { network, bridgeIndex }: LinkState): Fd {
   const netlink = new Netlink("shared netlink");
   const [ours, theirs] = makeSocketPair();
   try {
-    const name = `tap${link.bridgeIndex}`;
+    const name = `tap${bridgeIndex}`;
     playTape({
       steps: [
         ...joinSharedSteps(holder),
         ...netlink.open(),
-        ...tapSteps(netlink, name, { bridgeIndex: link.bridgeIndex, mtu: network.mtu }),
+        ...tapSteps(netlink, name, { bridgeIndex, mtu: network.mtu }),
       ],
       buffers: new Map([...NETLINK_BUFFERS, ...TAP_BUFFERS]),
       errorFd: 4,
@@ -109,13 +106,13 @@ export function canOpenTaps(): boolean {
 }
 
 /** Starts a stack on all networks that are up. @throws {DugoutError} STACK_FAILED with what it said. */
-export function startStack(runRoot: string, holder: Holder, networks: readonly UpNetwork[]): void {
+export function startStack(runRoot: string, holder: Holder, links: readonly LinkState[]): void {
   using stack = new DisposableStack();
   const own = (fd: Fd): Fd => stack.adopt(fd, close);
-  const taps = networks.map((up) => ({ fd: own(openTap(holder, up)), up }));
+  const taps = links.map((link) => ({ fd: own(openTap(holder, link)), link }));
   const control = own(listen(runRoot));
   const config: StackConfig = {
-    links: taps.map(({ up }, index) => ({ fd: FIRST_TAP_FD + index, link: linkConfig(up) })),
+    links: taps.map(({ link }, index) => ({ fd: FIRST_TAP_FD + index, link: linkConfig(link) })),
     controlFd: CONTROL_FD,
     resolvConf: "/etc/resolv.conf",
     memoryBytes: DEFAULT_MEMORY_BYTES,
@@ -127,7 +124,7 @@ export function startStack(runRoot: string, holder: Holder, networks: readonly U
   const log = openSync(logPath, "w", 0o600);
   const argv = [...ownCommand(), STACK_ARGUMENT];
   try {
-    spawn({
+    const pid = spawn({
       path: argv[0]!,
       argv,
       env: workerEnvironment(),
@@ -140,6 +137,7 @@ export function startStack(runRoot: string, holder: Holder, networks: readonly U
         ...taps.map(({ fd }, index) => ({ child: FIRST_TAP_FD + index, ours: fd })),
       ],
     });
+    writeState(join(networkDirectory(runRoot), "stack.json"), { pid, startTime: readStartTime(pid) });
   } finally {
     close(output.write);
     closeSync(log);

@@ -22,6 +22,7 @@ import {
   SOCK_CLOEXEC,
   SOCK_STREAM,
 } from "#linux/socket.ts";
+import { NETWORK_FD } from "./monitor_fds.ts";
 import { mark, operate, type Step, step, type TapeBuffer } from "#tape/step.ts";
 
 /** The user's shared namespaces, and what is done for a container there. */
@@ -108,6 +109,7 @@ export function childUserNamespaceSteps(
     }),
     ...helperSteps(attachment, joined === undefined ? map : undefined),
     mark("helper runs", "the helper runs"),
+    step("dup3", [{ result: "shared network" }, NETWORK_FD, 0], "keep", "the shared network namespace"),
     ...["from container", "own process", "shared network", "shared user"].map((id) =>
       step("close", [{ result: id }], "close", id)
     ),

@@ -18,6 +18,7 @@ import {
   LAST_WORK_FD,
   LOG_FD,
   MONITOR_TAPE_FD,
+  NETWORK_FD,
   PLAYER_FD,
   SLAVE_FD,
   STDERR_FD,
@@ -76,6 +77,7 @@ export function handOverSteps(terminal: boolean, relays: readonly Relay[], hasGr
       MONITOR_TAPE_FD,
       LAST_WORK_FD,
       ...(hasGroup ? [GROUP_FD] : []),
+      NETWORK_FD,
     ]),
     // the monitor tells of it at the end
     ...(hasGroup ? [step("fcntl", [GROUP_FD, F_SETFD, 0], "keep open over exec", "the control group", orElse)] : []),

@@ -25,5 +25,7 @@ export const PLAYER_FD = 24;
 export const MONITOR_TAPE_FD = 25;
 /** What is to be done by a worker at the end, as JSON; an empty file: nothing. */
 export const LAST_WORK_FD = 26;
+/** The shared network namespace of a container in networks: it stays while anybody needs it, though its holder be killed. */
+export const NETWORK_FD = 27;
 /** The monitor's end of the socket pair over which the terminal comes. */
 export const CONSOLE_PEER_FD = 12;

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmdirSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /**
@@ -48,6 +48,7 @@ function endHolders(group: TestGroup): void {
  */
 export async function closeTestGroup(group: TestGroup, graceMs = 2_000): Promise<string[]> {
   const deadline = performance.now() + graceMs;
+  for (const pid of listGroupPids(group).filter(servesNetworks)) moveOut(group, pid);
   for (;;) {
     endHolders(group);
     if (listGroupPids(group).length === 0 || performance.now() >= deadline) break;
@@ -66,6 +67,19 @@ export async function closeTestGroup(group: TestGroup, graceMs = 2_000): Promise
   }
   await removeGroup(group);
   return left;
+}
+
+/** What a user's networks stand on serves other tests of the user too, and ends by itself when it has been idle for a while. */
+function servesNetworks(pid: number): boolean {
+  return /^\d+ (?:dugout-network$|.*__netstack)/.test(describeProcess(pid));
+}
+
+function moveOut(group: TestGroup, pid: number): void {
+  try {
+    writeFileSync(join(group.path, "..", "cgroup.procs"), String(pid));
+  } catch {
+    // it has just ended
+  }
 }
 
 /** A process that has just ended may hold the group for a moment. */

@@ -8,7 +8,9 @@ import { builtInNetworks, describeBuiltIn, describeNetwork, isBuiltIn } from "#e
 import { networkContext } from "#engine/network/networking.ts";
 import { findContainer } from "#engine/record/containers.ts";
 import { parsePointInTime } from "#image/point_in_time.ts";
-import { endpointsOf, removeNetwork, requireNetwork } from "#network/join.ts";
+import { requireNetwork } from "#network/join.ts";
+import { endpointsOf } from "#network/members.ts";
+import { removeNetwork } from "#network/remove_network.ts";
 import { makeNetwork, type NetworkSpec } from "#network/make_network.ts";
 import { findNetwork, forgetNetwork, listNetworks, type Network } from "#network/network_file.ts";
 import { DugoutError } from "#oci/error.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import type { PortRequest, RunRequest } from "#docker/run_request.ts";
-import { memberships } from "#network/join.ts";
+import { memberships } from "#network/members.ts";
 import type { JoinedNetwork } from "#network/attachment.ts";
 import { parseSubnet } from "#network/subnet.ts";
 import type { PublishedPort } from "#netstack/control.ts";

@@ -57,7 +57,17 @@ export async function sweepContainers(engine: Engine): Promise<ReturnType<typeof
     const [state, place] = [join(states, id), join(folder, id)];
     if (!existsSync(place) && isStateOf(state, place)) await quietly(() => void removePath(state));
   }
+  // networks are up
+  if (existsSync(join(engine.runRoot, "network", "holder.json"))) await quietly(() => repairNetworksOf(engine));
   return hasChanged ? listContainers(engine) : listing;
+}
+
+async function repairNetworksOf(engine: Engine): Promise<void> {
+  const [{ repairNetworks }, { networkContext }] = await Promise.all([
+    import("#network/repair.ts"),
+    import("../network/networking.ts"),
+  ]);
+  await repairNetworks(networkContext(engine));
 }
 
 /** What a process was removing that has been killed. Of another boot, or another machine, only age tells. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { hashHex } from "#ffi/mod.ts";
-import { endpointsOf, type NetworkContext } from "#network/join.ts";
+import { endpointsOf, type NetworkContext } from "#network/members.ts";
 import type { Endpoint } from "#network/link_file.ts";
 import { type AddressRange, DEFAULT_NETWORK, type Network } from "#network/network_file.ts";
 import { parseSubnet } from "#network/subnet.ts";

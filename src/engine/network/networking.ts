@@ -9,14 +9,8 @@ import { newEndpoint } from "#docker/network.ts";
 import type { LinkRequest, PortRange, RunRequest } from "#docker/run_request.ts";
 import { type JoinedNetwork, planAttachment } from "#network/attachment.ts";
 import { findHostAddress } from "#network/host_address.ts";
-import {
-  endpointsOf,
-  joinNetworks,
-  type JoinWish,
-  leaveNetworks,
-  type NetworkContext,
-  NO_TAPS,
-} from "#network/join.ts";
+import { joinNetworks, type JoinWish, leaveNetworks, NO_TAPS } from "#network/join.ts";
+import { endpointsOf, type NetworkContext } from "#network/members.ts";
 import { DEFAULT_NETWORK } from "#network/network_file.ts";
 import type { PortWish } from "#network/publish.ts";
 import { DugoutError } from "#oci/error.ts";
@@ -46,7 +40,13 @@ export interface Networking {
 /** What the network room needs of the engine. */
 export function networkContext(engine: Engine): NetworkContext {
   const { dataRoot, runRoot, identity } = engine;
-  return { dataRoot, runRoot, identity, isRunning: (id) => readState(engine, id) !== undefined };
+  return {
+    dataRoot,
+    runRoot,
+    identity,
+    isRunning: (id) => readState(engine, id) !== undefined,
+    monitorOf: (id) => readState(engine, id)?.monitor,
+  };
 }
 
 /** What a request says of its networks. */
