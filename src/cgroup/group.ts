@@ -31,7 +31,7 @@ import { CALLERS_LEAF } from "./callers_leaf.ts";
 import type { Place } from "./place.ts";
 import { withPlaceLock } from "./place_lock.ts";
 import type { GroupSetting } from "./resources.ts";
-import { removeGroup } from "./sweep_groups.ts";
+import { sweepOwnGroups } from "./sweep_groups.ts";
 import { startScope } from "./systemd.ts";
 
 /** A group that is to be made. */
@@ -88,19 +88,18 @@ function makeInScope(plan: GroupPlan, monitor: number, { socket }: Place & { kin
 
 function makeInOwn(plan: GroupPlan, { group: own }: Place & { kind: "own" }): string {
   const place = `${CGROUP_MOUNT}${own === "/" ? "" : own}`;
-  return withPlaceLock(place, () => {
-    if (plan.settings.length > 0) divide(place, own === "/", plan.settings);
-    const parent = openParent(place, plan);
-    const group = `${parent}/dugout-${plan.id}`;
-    make(group);
-    try {
+  try {
+    return withPlaceLock(place, () => {
+      if (plan.settings.length > 0) divide(place, own === "/", plan.settings);
+      const group = `${openParent(place, plan)}/dugout-${plan.id}`;
+      make(group);
       applySettings(group, plan.settings, plan.pass);
-    } catch (error) {
-      removeGroup(group);
-      throw error;
-    }
-    return group;
-  });
+      return group;
+    });
+  } catch (error) {
+    sweepOwnGroups((id) => id === plan.id ? true : undefined);
+    throw error;
+  }
 }
 
 /** A group below ours that somebody has made, with the controllers that are needed in it. */

@@ -29,6 +29,25 @@ check() {
   esac
 }
 
+# run_as USER SCRIPT
+run_as() {
+  as "$1" env D=$dugout sh -c "$2"
+}
+disk=$(findmnt -no SOURCE /)
+. $share/limits.sh
+
+# without some controllers
+delegation_checks() {
+  echo -io >/sys/fs/cgroup/cgroup.subtree_control
+  limit $1 'a controller is missing' '0 125 125 ran 64' '$R --device-read-bps '"$disk"':1mb busybox true; echo $?; $R -m 64m --blkio-weight 100 busybox true; echo $?; $R --limits best-effort --blkio-weight 100 busybox echo ran; $R -m 64m busybox sh -c "echo \$((\$(cat /sys/fs/cgroup/memory.max) >> 20))"'
+  echo +io >/sys/fs/cgroup/cgroup.subtree_control
+  mkdir /sys/fs/cgroup/user-$1/box
+  chown "$1" /sys/fs/cgroup/user-$1/box /sys/fs/cgroup/user-$1/box/cgroup.*
+  limit $1 'a parent of its own' '0 0::/user-'"$1"'/box/dugout-* 125' '$R -m 64m --cgroup-parent box --cgroupns host busybox cat /proc/self/cgroup; $R --cgroup-parent nobox busybox true; echo $?'
+  rmdir /sys/fs/cgroup/user-$1/box
+  no_group $1 'nothing left without controllers'
+}
+
 for user in alice bob; do
   check $user version '0 dugout version*' $dugout --version
   check $user hello '0 *' $dugout run --rm hello
@@ -52,6 +71,9 @@ for user in alice bob; do
   check $user info "0 *" $dugout info
   check $user 'check' "[01] *" $dugout check
   check $user explain '0 *mount*' $dugout run --explain --network none $image true
+
+  limit_checks $user
+  delegation_checks $user
 
   # nothing is left: no process but this script's, no mount, no container
   left=$(ps -o pid=,args= -u $user)

@@ -8,11 +8,12 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import test from "node:test";
 import { CACHE, DUGOUT, runCommand } from "../harness.ts";
+import { LIMIT_CHECKS } from "../support/limit_checks.ts";
 import { findVerdict } from "../support/guest_report.ts";
 
 const KERNELS = process.env["DUGOUT_TEST_KERNELS"] ?? join(import.meta.dirname ?? "", "../../../shared/kernels");
 const MINUTE_MS = 60_000;
-const BOOT_SECONDS = 600;
+const BOOT_SECONDS = 1200;
 
 const CHECKS = [
   "version",
@@ -71,8 +72,10 @@ async function runGuest({ arch, kernel }: Guest): Promise<string> {
   try {
     chmodSync(share, 0o755);
     cpSync(binaryFor(arch), join(share, "dugout"));
-    copyFileSync(join(import.meta.dirname ?? "", "inside.sh"), join(share, "inside.sh"));
-    for (const name of ["dugout", "inside.sh"]) chmodSync(join(share, name), 0o755);
+    for (const name of ["inside.sh", "limits.sh"]) {
+      copyFileSync(join(import.meta.dirname ?? "", name), join(share, name));
+    }
+    for (const name of ["dugout", "inside.sh", "limits.sh"]) chmodSync(join(share, name), 0o755);
     const archive = `docker-archive:${join(share, "busybox.tar")}:busybox:latest`;
     const layout = `oci:${join(CACHE, "layouts/multi-1")}:latest`;
     const packed = await runCommand(["skopeo", "copy", "-q", "--override-arch", arch, layout, archive], { env });
@@ -112,6 +115,19 @@ for (const guest of GUESTS) {
   }
   let booted: Promise<string> | undefined;
   for (const [user, kind] of [["alice", "with"], ["bob", "without"]] as const) {
+    for (
+      const check of [
+        ...LIMIT_CHECKS,
+        "a controller is missing",
+        "a parent of its own",
+        "nothing left without controllers",
+      ]
+    ) {
+      test(`C-064 limits in a delegated group: ${check}, under ${where}, ${kind} subordinate ids`, async () => {
+        booted ??= runGuest(guest);
+        assert.match(findVerdict(await booted, user, `limits ${check}`), /: ok/);
+      });
+    }
     for (const check of CHECKS) {
       test(`${check}, under ${where}, ${kind} subordinate ids`, async () => {
         booted ??= runGuest(guest);

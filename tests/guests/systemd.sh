@@ -34,6 +34,31 @@ judge() {
   esac
 }
 
+# run_as USER SCRIPT: the same from outside of any session, as with su: nothing tells of the user's manager
+run_as() {
+  id=$(id -u "$1")
+  setpriv --reuid "$id" --regid "$id" --init-groups env -i HOME="/home/$1" USER="$1" SHELL=/bin/sh D=$dugout \
+    PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 sh -c 'cd && exec timeout -k 5 100 sh -c "$1"' sh "$2"
+}
+disk=$(findmnt -no SOURCE /)
+. $share/limits.sh
+
+# what happens to systemd while containers run
+manager_checks() {
+  id=$(id -u "$1")
+  limit $1 'manager executed anew' '0 * true 67108864' '$D run -d --network none --name re -m 64m busybox sleep 100; XDG_RUNTIME_DIR=/run/user/$(id -u) systemctl --user daemon-reexec; $D inspect -f "{{.State.Running}}" re; $D exec re cat /sys/fs/cgroup/memory.max; $D rm -f re >/dev/null'
+  limit $1 'started before the manager ends' '0 *' '$D run -d --network none --name mg -m 64m busybox sleep 1000'
+  systemctl restart user@$id.service
+  limit $1 'manager restarted' '0 exited mg true 67108864' '$D inspect -f "{{.State.Status}}" mg; $D start mg; $D inspect -f "{{.State.Running}}" mg; $D exec mg cat /sys/fs/cgroup/memory.max; $D rm -f mg >/dev/null'
+  mv /run/user/$id/bus /run/user/$id/bus.away
+  limit $1 'bus gone' '0 125 * true' '$R -m 64m busybox true; echo $?; $D run -d --network none --name nb busybox sleep 100; $D inspect -f "{{.State.Running}}" nb; $D rm -f nb >/dev/null'
+  touch /run/user/$id/bus
+  chown "$1" /run/user/$id/bus
+  limit $1 'A-089 a bus that is no socket' '125 ' '$R -m 64m busybox true'
+  mv /run/user/$id/bus.away /run/user/$id/bus
+  no_group $1 'nothing left by the manager'
+}
+
 mkdir -p /etc/systemd/user-generators
 printf '#!/bin/sh\nexec %s quadlet "$@"\n' "$dugout" >/etc/systemd/user-generators/dugout
 chmod 755 /etc/systemd/user-generators/dugout
@@ -78,6 +103,8 @@ Q
   check $user 'install' '0 *web.service*loaded*' '$D quadlet --install; systemctl --user daemon-reload; systemctl --user show -P LoadState web.service'
   check $user 'generate systemd' '0 active*Up *inactive*' '$D create --name kept --network none busybox sh -c "trap exit TERM; while :; do sleep 0.1; done" >/dev/null; mkdir -p ~/.config/systemd/user; cd ~/.config/systemd/user; $D generate systemd -n -f kept >/dev/null; systemctl --user daemon-reload; systemctl --user start container-kept; until test -n "$($D ps -q)"; do sleep 0.2; done; systemctl --user is-active container-kept; $D ps --format "{{.Status}}"; systemctl --user stop container-kept; systemctl --user is-active container-kept; $D rm -f kept >/dev/null'
   check $user 'start with the machine' '0 *1 running*' '$D run -d --name policy --restart unless-stopped --network none busybox sleep 1000 >/dev/null; $D kill policy >/dev/null; rm -f ~/.local/share/dugout/containers/*/stopped; cd ~/.config/systemd/user; $D generate systemd --all --files >/dev/null; systemctl --user daemon-reload; systemctl --user start dugout-restart; $D inspect -f "1 {{.State.Status}}" policy; $D rm -f policy >/dev/null; systemctl --user stop dugout-restart'
+  limit_checks $user
+  manager_checks $user
   sleep 1
   left=$(ps -o pid=,args= -u $user | grep -E 'dugout' || true)
   if [ -z "$left" ]; then echo "$user no process left: ok"; else printf '%s no process left: FAILED\n%s\n' $user "$left"; fi

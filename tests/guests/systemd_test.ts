@@ -8,13 +8,14 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import test from "node:test";
 import { CACHE, DUGOUT, runCommand } from "../harness.ts";
+import { LIMIT_CHECKS } from "../support/limit_checks.ts";
 import { findVerdict } from "../support/guest_report.ts";
 
 const KERNELS = process.env["DUGOUT_TEST_KERNELS"] ?? join(import.meta.dirname ?? "", "../../../shared/kernels");
 /** The scripts that make and boot the guest lie beside those of the plain kernels. */
 const VM = join(dirname(KERNELS), "vm");
 const MINUTE_MS = 60_000;
-const BOOT_SECONDS = 900;
+const BOOT_SECONDS = 1500;
 
 const CHECKS = [
   "generator",
@@ -52,8 +53,10 @@ async function runGuest(): Promise<string> {
   try {
     chmodSync(share, 0o755);
     cpSync(DUGOUT, join(share, "dugout"));
-    copyFileSync(join(import.meta.dirname ?? "", "systemd.sh"), join(share, "systemd.sh"));
-    for (const name of ["dugout", "systemd.sh"]) chmodSync(join(share, name), 0o755);
+    for (const name of ["systemd.sh", "limits.sh"]) {
+      copyFileSync(join(import.meta.dirname ?? "", name), join(share, name));
+    }
+    for (const name of ["dugout", "systemd.sh", "limits.sh"]) chmodSync(join(share, name), 0o755);
     const archive = `docker-archive:${join(share, "busybox.tar")}:busybox:latest`;
     const layout = `oci:${join(CACHE, "layouts/multi-1")}:latest`;
     const packed = await runCommand(["skopeo", "copy", "-q", "--override-arch", "amd64", layout, archive], { env });
@@ -76,6 +79,22 @@ if (skip) test(`units work under systemd: ${skip}`, { skip }, () => {});
 else {
   let booted: Promise<string> | undefined;
   for (const [user, kind] of [["alice", "with"], ["bob", "without"]] as const) {
+    for (
+      const check of [
+        ...LIMIT_CHECKS,
+        "manager executed anew",
+        "started before the manager ends",
+        "manager restarted",
+        "bus gone",
+        "A-089 a bus that is no socket",
+        "nothing left by the manager",
+      ]
+    ) {
+      test(`C-064 limits by systemd: ${check}, ${kind} subordinate ids`, async () => {
+        booted ??= runGuest();
+        assert.match(findVerdict(await booted, user, `limits ${check}`), /: ok/);
+      });
+    }
     for (const check of CHECKS) {
       test(`A-089 units under systemd: ${check}, ${kind} subordinate ids`, async () => {
         booted ??= runGuest();
