@@ -5,7 +5,7 @@
  * @module
  */
 import * as v from "valibot";
-import { IpAddressText, LinkConfig, Port } from "./config.ts";
+import { IpAddressText, LinkConfig, MacText, Port } from "./config.ts";
 
 /** The longest line; what is longer ends the connection. */
 export const MAX_CONTROL_LINE_BYTES = 4 << 20;
@@ -48,11 +48,16 @@ export const ControlRequest = v.variant("do", [
   }),
   /** Takes all ports of an owner back, or those of the list. Open connections go on. */
   v.strictObject({ do: v.literal("unpublish"), owner: v.string(), ports: v.nullable(v.array(PublishedPort)) }),
-  /** The names of a network's containers, all of them: it takes the place of the table before. */
+  /**
+   * The names of a network's containers, all of them, and by which station each of their addresses speaks: it takes the place
+   * of the table before. Where stations are told, what comes from another address, or from that address by another
+   * station, is dropped; an empty list trusts whoever speaks.
+   */
   v.strictObject({
     do: v.literal("names"),
     link: LinkId,
     names: v.array(v.strictObject({ name: v.string(), addresses: v.array(IpAddressText) })),
+    stations: v.array(v.strictObject({ address: IpAddressText, macAddress: MacText })),
   }),
   /** Where a container may connect to: all its addresses, and rules; an empty list allows everything. */
   v.strictObject({

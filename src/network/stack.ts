@@ -63,7 +63,14 @@ export function addLink(connection: StackConnection, holder: Holder, link: LinkS
 /** Tells the stack who is in a network. */
 export function tellNames(connection: StackConnection, link: LinkState, isThere: IsThere): void {
   const names = namesOf(link, isThere, hostAddresses(link.network));
-  connection.ask({ do: "names", link: link.network.id, names });
+  connection.ask({ do: "names", link: link.network.id, names, stations: stationsOf(link, isThere) });
+}
+
+/** By which station each address of a network speaks: nobody speaks for another. */
+function stationsOf({ endpoints }: LinkState, isThere: IsThere): { address: string; macAddress: string }[] {
+  return endpoints.filter(isThere).flatMap(({ ipv4, ipv6, mac }) =>
+    [ipv4, ipv6].filter((address) => address !== undefined).map((address) => ({ address, macAddress: mac }))
+  );
 }
 
 /** By which this machine is reached: its loopback, where the network opens that; else its own address. */

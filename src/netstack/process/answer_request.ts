@@ -10,6 +10,7 @@ import { close } from "#linux/file.ts";
 import type { ControlRequest, ControlResult, PublishedPort } from "../control.ts";
 import { pcapHeader, type Tracer } from "../device/pcap.ts";
 import { type IpAddress, parseIpAddress } from "../ip_address.ts";
+import { parseMac } from "../link_addresses.ts";
 import { addLink, type Netstack, removeLink } from "./netstack.ts";
 import { publishPorts, unpublishPorts } from "./published_ports.ts";
 import { readStatus } from "./status.ts";
@@ -69,7 +70,15 @@ export function answerRequest(context: RequestContext, request: ControlRequest):
     }
     case "names": {
       const entries = request.names.map(({ name, addresses }) => ({ name, addresses: addresses.map(readAddress) }));
-      netstack.dns.setNames(findLink(netstack, request.link), entries);
+      const link = findLink(netstack, request.link);
+      netstack.dns.setNames(link, entries, context.nowMs);
+      netstack.neighbours.setStations(
+        link,
+        request.stations.map(({ address, macAddress }) => ({
+          address: readAddress(address),
+          mac: parseMac(macAddress),
+        })),
+      );
       return undefined;
     }
     case "egress": {

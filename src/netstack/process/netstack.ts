@@ -123,8 +123,11 @@ export function makeNetstack(config: StackConfig, onError: (error: unknown) => v
     protocols: [tcp, udp, echo, dns, neighbours],
     handlers: { tcp, udp, icmp, arp: neighbours },
     addFragment: (frame, nowMs) => reassembly.add(frame, nowMs),
-    isSourceAllowed: ({ link, source, destination, protocol }) =>
-      isFrameSourceAllowed(links[link]!.reach, source, destination, protocol === PROTOCOL_UDP),
+    isSourceAllowed(frame) {
+      const { link, source, destination, protocol } = frame;
+      return isFrameSourceAllowed(links[link]!.reach, source, destination, protocol === PROTOCOL_UDP) &&
+        neighbours.isHonest(frame);
+    },
     onError,
   });
   return {

@@ -145,7 +145,7 @@ export function makeDatagramProtocols(
       neighbours.forget(link, address);
       if (address !== undefined) return;
       dhcp.forget(link);
-      dns.setNames(link, []);
+      dns.forget(link);
     },
   };
 }

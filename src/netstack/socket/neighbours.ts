@@ -90,10 +90,21 @@ export interface NeighbourCounters {
   heldFrames: number;
 }
 
+/** Who has an address, as the engine knows it. */
+export interface Station {
+  readonly address: IpAddress;
+  readonly mac: Uint8Array;
+}
+
 export interface NeighbourTable extends Protocol, Neighbours {
   readonly counters: NeighbourCounters;
-  /** The engine knows the MAC of an address's container. */
-  fix(link: number, address: IpAddress, mac: Uint8Array): void;
+  /**
+   * The engine knows all addresses of a link's containers, and the station of each: others are not believed, and no frame
+   * changes them. An empty list gives that up.
+   */
+  setStations(link: number, stations: readonly Station[]): void;
+  /** Whether a frame of IP comes from its address's own station, as far as the engine has told. */
+  isHonest(frame: Frame): boolean;
   /** Forgets an address whose container is gone, or a link and all on it. */
   forget(link: number, address?: IpAddress): void;
 }
@@ -113,6 +124,8 @@ export function makeNeighbours(
   const table: HashTable<Neighbour> = makeHashTable(MAX_PER_LINK);
   /** In the order in which they were heard of. */
   const byLink = new Map<number, Set<Neighbour>>();
+  /** Links of which the engine has told all stations. */
+  const closedLinks = new Set<number>();
   const keyed: KeyedHash = makeKeyedHash(surroundings.random);
   const counters: NeighbourCounters = { malformed: 0, unexpected: 0, evicted: 0, heldFrames: 0 };
   const icmp = makeIcmpHeader();
@@ -200,6 +213,14 @@ export function makeNeighbours(
     neighbour.isKnown = true;
     release(neighbour);
     onKnown(link, address, nowMs);
+  }
+
+  function fix(link: number, address: IpAddress, mac: Uint8Array): void {
+    const neighbour = find(link, address) ?? add(link, address);
+    neighbour.mac.set(mac);
+    neighbour.isFixed = true;
+    neighbour.isKnown = true;
+    release(neighbour);
   }
 
   /** Sends what has waited for a neighbour. */
@@ -387,12 +408,27 @@ export function makeNeighbours(
       counters.heldFrames++;
       return true;
     },
-    fix(link, address, mac) {
-      const neighbour = find(link, address) ?? add(link, address);
-      neighbour.mac.set(mac);
-      neighbour.isFixed = true;
-      neighbour.isKnown = true;
-      release(neighbour);
+    setStations(link, stations) {
+      const onLink = byLink.get(link);
+      if (onLink !== undefined) {
+        for (const neighbour of onLink) {
+          const isGone = neighbour.isFixed && !stations.some(({ address }) => sameAddress(address, neighbour.address));
+          if (isGone) drop(neighbour, onLink);
+        }
+      }
+      if (stations.length === 0) closedLinks.delete(link);
+      else closedLinks.add(link);
+      for (const { address, mac } of stations) fix(link, address, mac);
+    },
+    isHonest(frame) {
+      const { link, source } = frame;
+      if (!closedLinks.has(link)) return true;
+      // who has no address yet, and link-local ones, which lead to the gateway alone
+      if (source.a === 0 && source.b === 0 && source.d === 0) return true;
+      if (frame.family === 6 && source.a >>> 22 === 0x3fa) return true;
+      const neighbour = find(link, source);
+      return neighbour !== undefined && neighbour.isFixed &&
+        isMac(bytes, frame.start + ETHERNET.source, neighbour.mac);
     },
     forget(link, address) {
       const onLink = byLink.get(link);
@@ -400,7 +436,9 @@ export function makeNeighbours(
       for (const neighbour of onLink) {
         if (address === undefined || sameAddress(neighbour.address, address)) drop(neighbour, onLink);
       }
-      if (address === undefined) byLink.delete(link);
+      if (address !== undefined) return;
+      byLink.delete(link);
+      closedLinks.delete(link);
     },
   };
 }

@@ -11,7 +11,16 @@ import { writeNeighbour } from "../wire/ndp.ts";
 import { readFrame } from "../wire/read_frame.ts";
 import { VNET, writePlainVnet } from "../wire/vnet.ts";
 import { HELD_SPACE_BYTES, makeNeighbours, NEIGHBOUR_SCRATCH_BYTES } from "./neighbours.ts";
-import { CONTAINER_MAC, GATEWAY_MAC, ip, makeTestStack, putFrame, seeFrame, type TestLinkOptions } from "./testing.ts";
+import {
+  CONTAINER_MAC,
+  GATEWAY_MAC,
+  ip,
+  makeTestStack,
+  putFrame,
+  seeFrame,
+  type TestLinkOptions,
+  udpFrame,
+} from "./testing.ts";
 
 const BROADCAST = new Uint8Array(6).fill(255);
 const OTHER_MAC = Uint8Array.of(2, 0, 0, 0, 0, 9);
@@ -78,11 +87,33 @@ test("A-060 who speaks for the gateway, for another station or unasked is not be
 
 test("A-060 an address that the engine has fixed is changed by no frame", () => {
   const { table, arp, macOf } = setUp();
-  table.fix(0, ip("10.88.0.2"), CONTAINER_MAC);
+  table.setStations(0, [{ address: ip("10.88.0.2"), mac: CONTAINER_MAC }]);
   arp(ARP_REQUEST, "10.88.0.2", "10.88.0.1", OTHER_MAC);
   assert.deepEqual(macOf("10.88.0.2"), CONTAINER_MAC);
-  table.forget(0, ip("10.88.0.2"));
+  table.setStations(0, []);
   assert.equal(macOf("10.88.0.2"), undefined);
+});
+
+test("A-060 where all stations are told, a frame is honest that comes from its address's own", () => {
+  const { stack, table } = setUp();
+  const honest = (from: string, mac = CONTAINER_MAC) => {
+    const frame = udpFrame(
+      stack.memory,
+      from,
+      1,
+      from.includes(":") ? "2001:db8::1" : "192.0.2.1",
+      2,
+      new Uint8Array(1),
+    );
+    stack.memory.bytes.set(mac, frame.start + ETHERNET.source);
+    return table.isHonest(frame);
+  };
+  assert.equal(honest("10.88.0.77", OTHER_MAC), true);
+  table.setStations(0, ["10.88.0.2", "fd00:88::2"].map((address) => ({ address: ip(address), mac: CONTAINER_MAC })));
+  assert.deepEqual([honest("10.88.0.2"), honest("fd00:88::2"), honest("fe80::2", OTHER_MAC)], [true, true, true]);
+  assert.deepEqual([honest("10.88.0.2", OTHER_MAC), honest("10.88.0.3"), honest("fd00:88::3")], [false, false, false]);
+  table.setStations(0, []);
+  assert.equal(honest("10.88.0.3"), true);
 });
 
 test("an unknown address is asked for, what waits for it is sent when it answers", () => {
@@ -115,7 +146,7 @@ test("who does not answer any more is not known any more, and who has taken an a
 
 test("A-064 ten thousand made-up stations push out one another, and no fixed one", () => {
   const { table, arp, macOf } = setUp();
-  table.fix(0, ip("10.88.200.1"), CONTAINER_MAC);
+  table.setStations(0, [{ address: ip("10.88.200.1"), mac: CONTAINER_MAC }]);
   for (let i = 0; i < 10_000; i++) {
     arp(ARP_REQUEST, `10.88.${2 + (i >> 8)}.${i & 255}`, "10.88.0.1", Uint8Array.of(2, 0, 0, 1, i >> 8, i & 255));
   }

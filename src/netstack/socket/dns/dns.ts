@@ -78,7 +78,9 @@ export interface Dns extends Protocol {
   /** A connection to port 53 of the gateway. @returns The descriptor that is to be its host's side; undefined to refuse it. */
   openStream(link: number, source: IpAddress, nowMs: number): Fd | undefined;
   /** The names of a network, in place of those before. */
-  setNames(link: number, entries: readonly NameEntry[]): void;
+  setNames(link: number, entries: readonly NameEntry[], nowMs: number): void;
+  /** Forgets the names of a network that is gone. */
+  forget(link: number): void;
   /** Queries under way. */
   readonly pendingCount: number;
 }
@@ -157,6 +159,7 @@ export function makeDns(surroundings: Surroundings, options: DnsOptions): Dns {
       resolvConf: options.resolvConf(nowMs),
       asker,
       turn: turn++,
+      nowMs,
     };
     resolveQuery(context, query, message, isTcp, (reply, endMs) => {
       pending.delete(place);
@@ -185,9 +188,10 @@ export function makeDns(surroundings: Surroundings, options: DnsOptions): Dns {
       }, nowMs);
     },
     openStream: (link, source, nowMs) => tcp.open(link, source, nowMs),
-    setNames(link, entries) {
-      tables.set(link, makeNameTable(entries));
+    setNames(link, entries, nowMs) {
+      tables.set(link, makeNameTable(entries, tables.get(link), nowMs));
     },
+    forget: (link) => void tables.delete(link),
     onFrame() {},
     onHostEvent(key, happened, nowMs) {
       if (key < ATTEMPT_KEYS) asker.onHostEvent(key, happened, nowMs);

@@ -12,15 +12,22 @@ export interface NameEntry {
   readonly addresses: readonly IpAddress[];
 }
 
+/** A name that is no container's any more is nobody else's for so long: clients that still ask hear that there is none. */
+const FORMER_MS = 600_000;
+const MAX_FORMER = 1024;
+
 /** The names of one network. */
 export interface NameTable {
   /** Lower case, without a dot at the end. */
   readonly addresses: ReadonlyMap<string, readonly IpAddress[]>;
   /** The first name of each address, by its text. */
   readonly names: ReadonlyMap<string, string>;
+  /** Names without a dot that containers had lately, and until when they are kept from strangers. */
+  readonly former: ReadonlyMap<string, number>;
 }
 
-export function makeNameTable(entries: readonly NameEntry[]): NameTable {
+/** @param before The table that this one takes the place of. */
+export function makeNameTable(entries: readonly NameEntry[], before?: NameTable, nowMs = 0): NameTable {
   const addresses = new Map<string, readonly IpAddress[]>();
   const names = new Map<string, string>();
   for (const { name, addresses: some } of entries) {
@@ -32,7 +39,11 @@ export function makeNameTable(entries: readonly NameEntry[]): NameTable {
       if (!names.has(text)) names.set(text, key);
     }
   }
-  return { addresses, names };
+  const former = new Map<string, number>();
+  for (const [name, untilMs] of before?.former ?? []) if (untilMs > nowMs) former.set(name, untilMs);
+  for (const name of before?.addresses.keys() ?? []) if (!name.includes(".")) former.set(name, nowMs + FORMER_MS);
+  for (const name of former.keys()) if (addresses.has(name) || former.size > MAX_FORMER) former.delete(name);
+  return { addresses, names, former };
 }
 
 /** The addresses of one family that a name has, beginning with another one each time; undefined when it is not the table's. */

@@ -44,6 +44,7 @@ export interface ResolveContext {
   readonly asker: ServerAsker;
   /** Another number each time. */
   readonly turn: number;
+  readonly nowMs: number;
 }
 
 /** Called once with the answer; it may be longer than the client takes. */
@@ -86,7 +87,7 @@ export function resolveQuery(
 }
 
 /** The answer to a name that is the network's own, or that nobody outside may be asked for; undefined for others. */
-function answerOwn({ table, networks, turn }: ResolveContext, query: DnsQuery): Uint8Array | undefined {
+function answerOwn({ table, networks, turn, nowMs }: ResolveContext, query: DnsQuery): Uint8Array | undefined {
   const { name, type } = query.question;
   if (query.question.class !== CLASS_IN) return undefined;
   if (name === "localhost" || name.endsWith(".localhost")) {
@@ -104,6 +105,7 @@ function answerOwn({ table, networks, turn }: ResolveContext, query: DnsQuery): 
     );
     return makeAnswer(query, RCODE_OK, records, true);
   }
+  if ((table.former.get(name) ?? -Infinity) > nowMs) return makeAnswer(query, RCODE_NAME, [], true);
   const address = reverseAddress(name);
   if (address === undefined || !networks.some((network) => isInPrefix(address, network))) return undefined;
   const found = table.names.get(formatIpAddress(address));
