@@ -191,3 +191,111 @@ alone("a killed holder takes the network of no container away, and the next star
   }
   await box.succeed(["rm", "-ft0", "first", "second", "third", "fourth"], { timeoutMs: 60_000 });
 });
+
+/** Answers every connection with one line, one after the other. */
+const SERVER = ["sh", "-c", 'while true; do printf "HTTP/1.0 200 OK\\r\\n\\r\\nhello\\n" | nc -l -p 80; done'];
+
+async function serve(box: Sandbox, name: string, ...flags: string[]): Promise<void> {
+  await box.succeed(["run", "-qd", "--name", name, ...flags, IMAGE, ...SERVER]);
+}
+
+async function fetchHost(box: Sandbox, url: string): Promise<string> {
+  const { stdout, code } = await box.run([
+    "curl",
+    "-sg",
+    "-m",
+    "5",
+    "--retry",
+    "5",
+    "--retry-connrefused",
+    "--retry-delay",
+    "1",
+    url,
+  ]);
+  return code === 0 ? stdout : `curl ends with ${code}`;
+}
+
+/** The port of this machine at which something is published. */
+async function portOf(box: Sandbox, name: string, port: string): Promise<string> {
+  return (await lines(box, "port", name, port))[0]?.split(":").at(-1) ?? "";
+}
+
+alone("C-089 the host reaches a published port, and the container sees the client's own address", async (box) => {
+  await box.succeed(["network", "create", "mine"]);
+  await serve(box, "web", "--network", "mine", "-p", "80");
+  const port = await portOf(box, "web", "80");
+  assert.match(port, /^[0-9]+$/);
+  const host =
+    (await box.succeed(["exec", "web", "nslookup", "host.docker.internal"])).stdout.trim().split(" ").at(-1) ?? "";
+  for (const address of ["127.0.0.1", host, "[::1]"]) {
+    assert.equal(await fetchHost(box, `http://${address}:${port}/`), "hello\n", address);
+  }
+  const seen = (await box.succeed(["exec", "web", "netstat", "-tn"])).stdout;
+  assert.ok(seen.includes(`:${host}:`) || seen.includes(` ${host}:`), seen);
+  await box.succeed(["rm", "-ft0", "web"]);
+  assert.equal(await fetchHost(box, `http://127.0.0.1:${port}/`), "curl ends with 7");
+});
+
+alone(
+  "C-144 containers find each other by name, alias and id as soon as they are started, and not when they have ended",
+  async (box) => {
+    await box.succeed(["network", "create", "mine"]);
+    await box.succeed(["network", "create", "other"]);
+    for (let round = 0; round < 5; round++) {
+      await start(box, "peer", "--network", "mine", "--network-alias", "db");
+      const id = (await lines(box, "inspect", "-f", "{{.Id}}", "peer"))[0]?.slice(0, 12) ?? "";
+      for (const name of ["peer", "db", id]) {
+        const { stdout } = await box.succeed(["run", "--rm", "--network", "mine", IMAGE, "nslookup", name]);
+        assert.match(stdout, /Address: 10\./, name);
+      }
+      assert.notEqual((await box.dugout(["run", "--rm", "--network", "other", IMAGE, "nslookup", "peer"])).code, 0);
+      await box.succeed(["kill", "peer"]);
+      await box.dugout(["wait", "peer"]);
+      assert.notEqual((await box.dugout(["run", "--rm", "--network", "mine", IMAGE, "nslookup", "peer"])).code, 0);
+      await box.succeed(["rm", "peer"]);
+    }
+  },
+);
+
+alone("a port in use is an error before the container starts, and one of root's names the setting", async (box) => {
+  await serve(box, "web", "--network", "bridge", "-p", "80");
+  const port = await portOf(box, "web", "80");
+  const taken = await box.dugout(["run", "--rm", "--network", "bridge", "-p", `${port}:80`, IMAGE, "echo", "started"]);
+  assert.equal(taken.code, 125);
+  assert.match(taken.stderr, new RegExp(`Bind for 0\\.0\\.0\\.0:${port} failed: port is already allocated`));
+  assert.equal(taken.stdout, "");
+  const low = await box.dugout(["run", "--rm", "--network", "bridge", "-p", "80:80", IMAGE, "true"]);
+  assert.equal(low.code, 125);
+  assert.match(low.stderr, /net\.ipv4\.ip_unprivileged_port_start=80/);
+  await box.succeed(["rm", "-ft0", "web"]);
+});
+
+alone(
+  "a killed stack takes no container away, and the next command starts it again with its ports and names",
+  async (box) => {
+    await box.succeed(["network", "create", "mine"]);
+    await serve(box, "web", "--network", "mine", "-p", "80");
+    const port = await portOf(box, "web", "80");
+    const { stdout } = await box.run(["cat", join(runRoot(box), "network/stack.json")]);
+    assert.equal((await box.run(["kill", "-9", String((JSON.parse(stdout) as { pid: number }).pid)])).code, 0);
+    assert.equal((await box.succeed(["exec", "web", "echo", "here"])).stdout, "here\n");
+    await box.succeed(["ps"]);
+    assert.equal(await fetchHost(box, `http://127.0.0.1:${port}/`), "hello\n");
+    const found = await box.succeed(["run", "--rm", "--network", "mine", IMAGE, "nslookup", "web"]);
+    assert.match(found.stdout, /Address: 10\./);
+    await box.succeed(["rm", "-ft0", "web"]);
+  },
+);
+
+alone("A-061 an internal network leads nowhere but to its own containers, by address or by name", async (box) => {
+  await box.succeed(["network", "create", "--internal", "closed"]);
+  await start(box, "peer", "--network", "closed");
+  const look = "ip route | grep -c default; nslookup peer; nslookup host.docker.internal; nslookup example.org";
+  const { stdout } = await box.dugout(["run", "--rm", "--network", "closed", IMAGE, "sh", "-c", look]);
+  assert.match(stdout, /^0\n/);
+  assert.match(stdout, /Name:\tpeer\nAddress: 10\./);
+  assert.equal(stdout.match(/^Name:/gm)?.length, 1, stdout);
+  const port = await box.dugout(["run", "--rm", "--network", "closed", "-p", "80", IMAGE, "true"]);
+  assert.match(port.stderr, /all networks of the container are internal/);
+  await box.succeed(["rm", "-ft0", "peer"]);
+});

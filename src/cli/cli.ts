@@ -20,7 +20,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     if (argv[0] === "__worker") return await (await import("./worker.ts")).runWorker();
     if (argv[0] === "__keeper") return await (await import("./keeper.ts")).runKeeper(argv.slice(1));
     if (argv[0] === "__last-work") return await (await import("./last_work.ts")).runLastWork();
-    if (argv[0] === "__netstack") return (await import("./netstack.ts")).runStack();
+    if (argv[0] === "__netstack") return await (await import("./netstack.ts")).runStack(argv.slice(1));
     const scanned = scanOptions(GLOBAL_OPTIONS, argv, { stopsAtFirstOperand: true, program: "dugout" });
     if (hasSwitch(scanned.options, "version")) {
       printOut(`dugout version ${VERSION}\n`);

@@ -59,6 +59,11 @@ export const ControlRequest = v.variant("do", [
     names: v.array(v.strictObject({ name: v.string(), addresses: v.array(IpAddressText) })),
     stations: v.array(v.strictObject({ address: IpAddressText, macAddress: MacText })),
   }),
+  /**
+   * A container's first process, whose descriptor (pidfd_open(2)) comes with the line: when it ends, the owner's ports are taken
+   * back, and names of those addresses are forgotten. A stack that has watched containers ends half a minute after the last.
+   */
+  v.strictObject({ do: v.literal("watch"), owner: v.string(), addresses: v.array(IpAddressText) }),
   /** Where a container may connect to: all its addresses, and rules; an empty list allows everything. */
   v.strictObject({
     do: v.literal("egress"),

@@ -25,9 +25,9 @@ export function ensureHolder(context: NetworkContext): Holder {
 }
 
 /** Takes over what a killed holder has left, where a container still needs it. */
-export function findSuccessor({ runRoot, identity, monitorOf }: NetworkContext): Holder | undefined {
+export function findSuccessor({ runRoot, identity, processesOf }: NetworkContext): Holder | undefined {
   for (const { container } of listLinks(runRoot).flatMap(({ endpoints }) => endpoints)) {
-    const monitor = monitorOf(container);
+    const monitor = processesOf(container)?.monitor;
     if (monitor === undefined) continue;
     try {
       return startSuccessor(runRoot, identity, monitor);

@@ -47,8 +47,11 @@ export interface Joined {
 }
 
 /** Why networks have no way outwards. */
-export const NO_TAPS = "networks of containers have no way outwards in this version yet, and nobody answers for names";
-const NO_TAPS_HINT = "--network host shares this machine's network";
+export const NO_TAPS =
+  "/dev/net/tun cannot be opened, so that networks of containers have no way outwards, and nobody answers for names";
+/** What to do about it. */
+export const NO_TAPS_HINT =
+  "ask the administrator for 'chmod 666 /dev/net/tun', as distributions have it (module tun); --network host needs none";
 
 /** Indices of bridges; those that the kernel chooses begin at 1. */
 const FIRST_BRIDGE_INDEX = 1_000_000;
@@ -78,7 +81,21 @@ interface Place {
  * Gives a container its places in networks, and publishes its ports. Where one of them cannot be had, it has none of them.
  * @throws {DugoutError} NETWORK_UNKNOWN, and what {@linkcode reserveAddresses} and {@linkcode publishPorts} throw.
  */
-export function joinNetworks(context: NetworkContext, joiner: Joiner, wishes: readonly JoinWish[]): Promise<Joined> {
+export async function joinNetworks(
+  context: NetworkContext,
+  joiner: Joiner,
+  wishes: readonly JoinWish[],
+): Promise<Joined> {
+  try {
+    return await tryToJoin(context, joiner, wishes);
+  } catch (error) {
+    // the stack has ended just then: it is started again
+    if (!(error instanceof DugoutError) || error.code !== "STACK_LOST") throw error;
+    return await tryToJoin(context, joiner, wishes);
+  }
+}
+
+function tryToJoin(context: NetworkContext, joiner: Joiner, wishes: readonly JoinWish[]): Promise<Joined> {
   const { runRoot } = context;
   return withNetworkLock(runRoot, () => {
     const networks = wishes.map(({ network }) => requireNetwork(context, network));
@@ -91,9 +108,8 @@ export function joinNetworks(context: NetworkContext, joiner: Joiner, wishes: re
     const fresh = places.filter(({ link }) => readLink(runRoot, link.network.id) === undefined).map(({ link }) => link);
     for (const link of fresh) makeBridgeOf(holder, link);
     for (const { link } of places) writeLink(runRoot, link);
-    const there = (endpoint: Endpoint) => isThere(context, endpoint);
     try {
-      const opened = openStack(runRoot, holder, there);
+      const opened = openStack(context, holder);
       if (opened === undefined) {
         if (joiner.ports.length > 0) {
           throw new DugoutError("PORT_UNREACHABLE", `Cannot publish a port: ${NO_TAPS}`, { hint: NO_TAPS_HINT });
@@ -102,7 +118,7 @@ export function joinNetworks(context: NetworkContext, joiner: Joiner, wishes: re
       }
       using connection = opened.connection;
       if (!opened.isNew) { for (const link of fresh) addLink(connection, holder, link); }
-      for (const { link } of places) tellNames(connection, link, there);
+      for (const { link } of places) tellNames(context, connection, link);
       return describeJoined(holder, true, publishAt(runRoot, connection, joiner, places));
     } catch (error) {
       forgetEndpoints(runRoot, joiner.id, undefined);
@@ -202,7 +218,7 @@ export function leaveNetworks(context: NetworkContext, container: string, only?:
     // the stack ends what it stands on when it has been idle for a while
     if (connection === undefined) return void endIfIdle(context);
     if (left.some(({ ports }) => ports.length > 0)) connection.ask({ do: "unpublish", owner: container, ports: null });
-    for (const { link } of left) tellNames(connection, link, (endpoint) => isThere(context, endpoint));
+    for (const { link } of left) tellNames(context, connection, link);
   });
 }
 

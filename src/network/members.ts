@@ -16,8 +16,8 @@ export interface NetworkContext extends Places {
   readonly identity: Identity;
   /** Whether a container runs, by what is on record. */
   readonly isRunning: (container: string) => boolean;
-  /** The process that waits for a container's end. */
-  readonly monitorOf: (container: string) => number | undefined;
+  /** A container's first process, and the one that waits for its end; undefined where it does not run. */
+  readonly processesOf: (container: string) => { readonly pid: number; readonly monitor: number } | undefined;
 }
 
 /** Whether an endpoint's container is there: it runs, or somebody is starting it. */

@@ -1,6 +1,6 @@
 import { endIfIdle, findSuccessor } from "./bring_up.ts";
 import { findHolder, withNetworkLock } from "./holder.ts";
-import { isThere, type NetworkContext } from "./members.ts";
+import type { NetworkContext } from "./members.ts";
 import { openStack } from "./stack.ts";
 import { connectStack } from "./stack_connection.ts";
 
@@ -16,6 +16,6 @@ export function repairNetworks(context: NetworkContext): Promise<void> {
     }
     const holder = findHolder(context.runRoot) ?? findSuccessor(context);
     if (holder === undefined || endIfIdle(context)) return;
-    using _opened = openStack(context.runRoot, holder, (endpoint) => isThere(context, endpoint))?.connection;
+    using _opened = openStack(context, holder)?.connection;
   });
 }

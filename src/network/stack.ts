@@ -4,17 +4,15 @@
  *
  * @module
  */
-import type { Fd } from "#linux/call.ts";
+import { type Fd, tryCall } from "#linux/call.ts";
 import { close } from "#linux/file.ts";
 import { findHostAddress } from "./host_address.ts";
 import type { Holder } from "./holder.ts";
 import { type Endpoint, type LinkState, listLinks } from "./link_file.ts";
+import { isThere, memberships, type NetworkContext } from "./members.ts";
 import type { Network } from "./network_file.ts";
 import { connectStack, type StackConnection } from "./stack_connection.ts";
 import { canOpenTaps, linkConfig, openTap, startStack } from "./start_stack.ts";
-
-/** Whether a container of an endpoint is there. */
-export type IsThere = (endpoint: Endpoint) => boolean;
 
 /** Names by which containers find this machine. */
 const HOST_NAMES = ["host.docker.internal", "host.containers.internal"];
@@ -26,21 +24,26 @@ export interface OpenedStack {
 }
 
 /** The stack, which is started where there is none; undefined where taps cannot be opened. */
-export function openStack(runRoot: string, holder: Holder, isThere: IsThere): OpenedStack | undefined {
+export function openStack(context: NetworkContext, holder: Holder): OpenedStack | undefined {
+  const { runRoot } = context;
   const found = connectStack(runRoot);
   if (found !== undefined) return { connection: found, isNew: false };
   if (!canOpenTaps()) return undefined;
   const links = listLinks(runRoot);
-  startStack(runRoot, holder, links);
+  startStack(context, holder, links);
   const connection = connectStack(runRoot);
   if (connection === undefined) return undefined;
-  for (const link of links) tellAll(connection, link, isThere);
+  for (const link of links) tellAll(context, connection, link);
+  for (const id of new Set(links.flatMap(({ endpoints }) => endpoints.map(({ container }) => container)))) {
+    const running = context.processesOf(id);
+    if (running !== undefined) watchProcess(connection, runRoot, id, running.pid);
+  }
   return { connection, isNew: true };
 }
 
-function tellAll(connection: StackConnection, link: LinkState, isThere: IsThere): void {
-  tellNames(connection, link, isThere);
-  for (const { container, ports } of link.endpoints.filter(isThere)) {
+function tellAll(context: NetworkContext, connection: StackConnection, link: LinkState): void {
+  tellNames(context, connection, link);
+  for (const { container, ports } of link.endpoints.filter((endpoint) => isThere(context, endpoint))) {
     if (ports.length === 0) continue;
     try {
       connection.ask({ do: "publish", owner: container, link: link.network.id, ports: [...ports] });
@@ -48,6 +51,23 @@ function tellAll(connection: StackConnection, link: LinkState, isThere: IsThere)
       // somebody else has taken the port meanwhile; 'dugout port' shows what was asked for
     }
   }
+}
+
+/** Has the stack take back what it was told of a container when its first process ends. */
+function watchProcess(connection: StackConnection, runRoot: string, container: string, pid: number): void {
+  const pidfd = tryCall("pidfd_open", pid, 0);
+  // it has ended: whoever looks next forgets it
+  if (pidfd < 0) return;
+  watchContainer(connection, runRoot, container, pidfd as Fd);
+  close(pidfd as Fd);
+}
+
+/** The same by a descriptor of the process, which stays the caller's. */
+export function watchContainer(connection: StackConnection, runRoot: string, container: string, pidfd: Fd): void {
+  const addresses = memberships({ runRoot }, container).flatMap(({ endpoint: { ipv4, ipv6 } }) =>
+    [ipv4, ipv6].filter((address) => address !== undefined)
+  );
+  connection.ask({ do: "watch", owner: container, addresses }, pidfd);
 }
 
 /** Tells the stack of a network that it does not know yet. */
@@ -61,14 +81,15 @@ export function addLink(connection: StackConnection, holder: Holder, link: LinkS
 }
 
 /** Tells the stack who is in a network. */
-export function tellNames(connection: StackConnection, link: LinkState, isThere: IsThere): void {
-  const names = namesOf(link, isThere, hostAddresses(link.network));
-  connection.ask({ do: "names", link: link.network.id, names, stations: stationsOf(link, isThere) });
+export function tellNames(context: NetworkContext, connection: StackConnection, link: LinkState): void {
+  const endpoints = link.endpoints.filter((endpoint) => isThere(context, endpoint));
+  const names = namesOf(endpoints, hostAddresses(link.network));
+  connection.ask({ do: "names", link: link.network.id, names, stations: stationsOf(endpoints) });
 }
 
 /** By which station each address of a network speaks: nobody speaks for another. */
-function stationsOf({ endpoints }: LinkState, isThere: IsThere): { address: string; macAddress: string }[] {
-  return endpoints.filter(isThere).flatMap(({ ipv4, ipv6, mac }) =>
+function stationsOf(endpoints: readonly Endpoint[]): { address: string; macAddress: string }[] {
+  return endpoints.flatMap(({ ipv4, ipv6, mac }) =>
     [ipv4, ipv6].filter((address) => address !== undefined).map((address) => ({ address, macAddress: mac }))
   );
 }
@@ -81,8 +102,7 @@ function hostAddresses({ internal, hostLoopback }: Network): string[] {
 
 /** The names of a network: of each container its own, the short form of its id, and its aliases; several may share an alias. */
 export function namesOf(
-  link: Pick<LinkState, "endpoints">,
-  isThere: IsThere,
+  endpoints: readonly Endpoint[],
   hostAddresses: readonly string[],
 ): { name: string; addresses: string[] }[] {
   const table = new Map<string, Set<string>>();
@@ -92,7 +112,7 @@ export function namesOf(
     for (const address of addresses) set.add(address);
     table.set(key, set);
   };
-  for (const endpoint of link.endpoints.filter(isThere)) {
+  for (const endpoint of endpoints) {
     const addresses = [endpoint.ipv4, endpoint.ipv6].filter((address) => address !== undefined);
     for (const name of [endpoint.name, endpoint.container.slice(0, 12), ...endpoint.aliases]) add(name, addresses);
   }

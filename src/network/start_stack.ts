@@ -33,6 +33,7 @@ import { playTape } from "#tape/play.ts";
 import { type Holder, networkDirectory } from "./holder.ts";
 import { joinSharedSteps } from "./link_steps.ts";
 import type { LinkState } from "./link_file.ts";
+import type { Places } from "./make_network.ts";
 import type { Network } from "./network_file.ts";
 import { Netlink, NETLINK_BUFFERS } from "./netlink_steps.ts";
 import { CONTROL_SOCKET, shortSocketPath } from "./stack_connection.ts";
@@ -91,12 +92,8 @@ export function openTap(holder: Holder, { network, bridgeIndex }: LinkState): Fd
   }
 }
 
-/** Whether the stack's process is in this version; until then networks lead to their own containers alone. */
-const STACK_IS_THERE: boolean = false;
-
 /** Whether taps can be opened. */
 export function canOpenTaps(): boolean {
-  if (!STACK_IS_THERE) return false;
   try {
     closeSync(openSync(TUN_PATH, "r+"));
     return true;
@@ -106,7 +103,7 @@ export function canOpenTaps(): boolean {
 }
 
 /** Starts a stack on all networks that are up. @throws {DugoutError} STACK_FAILED with what it said. */
-export function startStack(runRoot: string, holder: Holder, links: readonly LinkState[]): void {
+export function startStack({ dataRoot, runRoot }: Places, holder: Holder, links: readonly LinkState[]): void {
   using stack = new DisposableStack();
   const own = (fd: Fd): Fd => stack.adopt(fd, close);
   const taps = links.map((link) => ({ fd: own(openTap(holder, link)), link }));
@@ -122,7 +119,7 @@ export function startStack(runRoot: string, holder: Holder, links: readonly Link
   const output = makePipe();
   const logPath = join(networkDirectory(runRoot), "stack.log");
   const log = openSync(logPath, "w", 0o600);
-  const argv = [...ownCommand(), STACK_ARGUMENT];
+  const argv = [...ownCommand(), STACK_ARGUMENT, dataRoot, runRoot];
   try {
     const pid = spawn({
       path: argv[0]!,

@@ -254,6 +254,9 @@ async function startRun(input: RunInput): Promise<Started> {
     map: mapText(plan.map.uid),
     startedMs,
   });
+  if (wantsNetworks(request)) {
+    await (await import("../network/networking.ts")).watchNetworking(engine, directory.id, running.pidfd);
+  }
   const labels = labelsOf(plan.root.config, request);
   const subject: EventSubject = { id: directory.id, name, image: request.image, labels };
   noteEvents(engine, foregroundEvents(subject, startedMs));

@@ -127,6 +127,9 @@ export async function startKept(input: StartInput): Promise<StartedKept> {
     map: mapText(plan.map.uid),
     startedMs,
   });
+  if (wantsNetworks(input.request)) {
+    await (await import("../network/networking.ts")).watchNetworking(engine, directory.id, running.pidfd);
+  }
   noteEvent(engine, containerEvent(input.subject, "start", {}, startedMs));
   // the keeper itself needs no call
   if (restartCount === 0 && needsKeeper(input)) callKeeper(engine);

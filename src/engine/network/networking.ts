@@ -3,19 +3,22 @@
  *
  * @module
  */
+import type { Fd } from "#linux/call.ts";
 import type { IdMap } from "#linux/idmap.ts";
 import { parseExposedPort } from "#docker/ports.ts";
 import { newEndpoint } from "#docker/network.ts";
 import type { LinkRequest, PortRange, RunRequest } from "#docker/run_request.ts";
 import { type JoinedNetwork, planAttachment } from "#network/attachment.ts";
 import { findHostAddress } from "#network/host_address.ts";
-import { joinNetworks, type JoinWish, leaveNetworks, NO_TAPS } from "#network/join.ts";
+import { joinNetworks, type JoinWish, leaveNetworks, NO_TAPS, NO_TAPS_HINT } from "#network/join.ts";
 import { endpointsOf, type NetworkContext } from "#network/members.ts";
 import { DEFAULT_NETWORK } from "#network/network_file.ts";
 import type { PortWish } from "#network/publish.ts";
 import { DugoutError } from "#oci/error.ts";
 import type { RunConfig } from "#oci/image_config.ts";
 import { quote } from "#oci/text.ts";
+import { connectStack } from "#network/stack_connection.ts";
+import { watchContainer } from "#network/stack.ts";
 import type { NetworkAttachment } from "#runtime/attach_steps.ts";
 import type { Engine } from "../engine.ts";
 import type { HostEntry } from "../prepare/etc_files.ts";
@@ -45,7 +48,7 @@ export function networkContext(engine: Engine): NetworkContext {
     runRoot,
     identity,
     isRunning: (id) => readState(engine, id) !== undefined,
-    monitorOf: (id) => readState(engine, id)?.monitor,
+    processesOf: (id) => readState(engine, id),
   };
 }
 
@@ -105,7 +108,7 @@ export async function openNetworking(
   if (!wantsNetworks(request)) return undefined;
   const joiner = { id, name, firstLink: 0, ports: portsOf(request, root.config) };
   const { holder, networks, hasStack } = await joinNetworks(networkContext(engine), joiner, wishesOf(request));
-  if (!hasStack && networks.some(({ network }) => !network.internal)) engine.warn(NO_TAPS);
+  if (!hasStack && networks.some(({ network }) => !network.internal)) engine.warn(`${NO_TAPS}: ${NO_TAPS_HINT}`);
   return {
     attachment: planAttachment(holder, map, networks),
     networks,
@@ -131,6 +134,21 @@ function findLink(engine: Engine, networks: readonly JoinedNetwork[], { containe
     );
   }
   return { name: [...new Set([alias, id.slice(0, 12), name])].join(" "), address };
+}
+
+/**
+ * Has what a container has of networks taken back when it ends: it runs, and is on record.
+ * @param pidfd Of its first process; undefined where that has ended.
+ */
+export async function watchNetworking(engine: Engine, id: string, pidfd: Fd | undefined): Promise<void> {
+  if (pidfd === undefined) return await closeNetworking(engine, id);
+  try {
+    using connection = connectStack(engine.runRoot);
+    if (connection !== undefined) watchContainer(connection, engine.runRoot, id, pidfd);
+  } catch (error) {
+    // the stack was killed just now: who starts it again tells it of all containers
+    if (!(error instanceof DugoutError)) throw error;
+  }
 }
 
 /** Takes a container out of its networks: it has ended, or was not started. */

@@ -28,6 +28,8 @@ export const POLLER_SCRATCH_BYTES = (MAX_EVENTS + 1) * EPOLL_EVENT.SIZE;
 /** Watchers that are no protocols: a link's tap (the key is its index), and the control socket's connections. */
 export const TAP_WATCHER = 0xf0;
 export const CONTROL_WATCHER = 0xf1;
+/** The first processes of containers. */
+export const WATCH_WATCHER = 0xf2;
 
 export interface Poller extends HostEvents {
   /** Watches for input as long as there is some (level-triggered). @throws {OsError} */

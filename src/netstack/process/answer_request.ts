@@ -14,6 +14,7 @@ import { parseMac } from "../link_addresses.ts";
 import { addLink, type Netstack, removeLink } from "./netstack.ts";
 import { publishPorts, unpublishPorts } from "./published_ports.ts";
 import { readStatus } from "./status.ts";
+import { setNames, watchContainer } from "./watched_containers.ts";
 
 /** A request that cannot be done, with a code for whoever asked. */
 export class ControlError extends Error {
@@ -71,7 +72,7 @@ export function answerRequest(context: RequestContext, request: ControlRequest):
     case "names": {
       const entries = request.names.map(({ name, addresses }) => ({ name, addresses: addresses.map(readAddress) }));
       const link = findLink(netstack, request.link);
-      netstack.dns.setNames(link, entries, context.nowMs);
+      setNames(netstack, link, entries, context.nowMs);
       netstack.neighbours.setStations(
         link,
         request.stations.map(({ address, macAddress }) => ({
@@ -79,6 +80,12 @@ export function answerRequest(context: RequestContext, request: ControlRequest):
           mac: parseMac(macAddress),
         })),
       );
+      return undefined;
+    }
+    case "watch": {
+      const fd = context.takeFd();
+      if (fd === undefined) throw new ControlError("NO_DESCRIPTOR", "No process came with the request");
+      watchContainer(netstack, fd, request.owner, request.addresses.map(readAddress));
       return undefined;
     }
     case "egress": {

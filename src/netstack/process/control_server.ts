@@ -19,7 +19,7 @@ const CHUNK_BYTES = 65_536;
 const CONTROL_BYTES = CMSGHDR.SIZE + 8;
 const EAGAIN = 11;
 const EINTR = 4;
-/** Without a link and without anybody who talks to it, the stack ends after so long. */
+/** Without a container or a link, and without anybody who talks to it, the stack ends after so long. */
 const FORSAKEN_MS = 30_000;
 
 export interface ControlServer {
@@ -137,7 +137,9 @@ export function makeControlServer(netstack: Netstack, listener: Fd): ControlServ
       return isOver;
     },
     isForsaken(nowMs) {
-      if (busyMs === -1 || connections.size > 0 || netstack.open.some((link) => link !== undefined)) busyMs = nowMs;
+      const { open, watched } = netstack;
+      const isNeeded = watched.isUsed ? watched.byFd.size > 0 : open.some((link) => link !== undefined);
+      if (busyMs === -1 || connections.size > 0 || isNeeded) busyMs = nowMs;
       return nowMs - busyMs > FORSAKEN_MS;
     },
   };

@@ -4,10 +4,11 @@
  *
  * @module
  */
-import { CONTROL_WATCHER, TAP_WATCHER } from "../host/poller.ts";
+import { CONTROL_WATCHER, TAP_WATCHER, WATCH_WATCHER } from "../host/poller.ts";
 import { endTurn, nextTurnMs, takeEvent, takeFrames } from "../stack.ts";
 import type { ControlServer } from "./control_server.ts";
 import { type Netstack, removeLink, trimMemory } from "./netstack.ts";
+import { onContainerEnd } from "./watched_containers.ts";
 
 const HOUSEKEEPING_MS = 1000;
 const EINTR = 4;
@@ -25,6 +26,7 @@ export function runLoop(netstack: Netstack, control: ControlServer, clock: () =>
       const key = poller.keyOf(i);
       if (watcher === TAP_WATCHER) readTap(netstack, key, nowMs);
       else if (watcher === CONTROL_WATCHER) control.onEvent(key, nowMs);
+      else if (watcher === WATCH_WATCHER) onContainerEnd(netstack, key, nowMs);
       else takeEvent(stack, watcher, key, poller.eventsOf(i), nowMs);
     }
     endTurn(stack, nowMs);

@@ -36,6 +36,8 @@ export function runNetstack(): number {
   close(0 as Fd);
   const clock = performance.now.bind(performance);
   runLoop(netstack, control, clock);
+  // whoever talks to it now starts another one
+  close(config.controlFd as Fd);
   return 0;
 }
 

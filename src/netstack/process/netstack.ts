@@ -36,6 +36,7 @@ import { notePolicy } from "./dns_notes.ts";
 import { limitsOf } from "./limits.ts";
 import { unpublishPorts } from "./published_ports.ts";
 import { makeTcpPolicy } from "./tcp_policy.ts";
+import { makeWatchedContainers, type WatchedContainers } from "./watched_containers.ts";
 
 /** Indexes of protocols in events. */
 const TCP_INDEX = 0;
@@ -69,6 +70,7 @@ export interface Netstack {
   readonly neighbours: NeighbourTable;
   readonly datagrams: DatagramProtocols;
   readonly egress: Egress;
+  readonly watched: WatchedContainers;
   /** By index. */
   readonly open: (OpenLink | undefined)[];
   /** See all links' frames (`--pcap`). */
@@ -142,6 +144,7 @@ export function makeNetstack(config: StackConfig, onError: (error: unknown) => v
     neighbours,
     datagrams,
     egress,
+    watched: makeWatchedContainers(),
     open: [],
     tracers: new Set(),
   };
@@ -208,6 +211,7 @@ export function removeLink(netstack: Netstack, index: number): void {
   netstack.tcp.resetAll(index);
   netstack.datagrams.forget(index);
   netstack.egress.forget(index);
+  netstack.watched.names.delete(index);
   netstack.poller.unwatch(link.fd);
   close(link.fd);
   netstack.open[index] = undefined;
