@@ -3,7 +3,7 @@
 # peers that we are compared with, and that read what we write
 peers=(podman runc bubblewrap skopeo umoci buildah fuse-overlayfs slirp4netns passt docker-registry)
 # what prepares the tests, or what they call
-tools=(uidmap busybox-static mmdebstrap tmux strace zstd xz-utils attr acl libcap2-bin hyperfine curl openssl util-linux procps
+tools=(uidmap iperf3 socat netcat-openbsd busybox-static mmdebstrap tmux strace zstd xz-utils attr acl libcap2-bin hyperfine curl openssl util-linux procps
   iproute2 psmisc fuse3 e2fsprogs zsh fish)
 # another processor: the cross compiler for the player, its C library, and an emulator
 foreign=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static)

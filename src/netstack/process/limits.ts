@@ -15,7 +15,7 @@ const RLIMIT_NOFILE = 7;
 const RESERVED_SHARE = 0.15;
 /** A record of TIME_WAIT holds no descriptor. */
 const TIME_WAITS = 8192;
-const MOST_FLOWS = 16_384;
+const MOST_FLOWS = 8192;
 
 export interface Limits {
   tcp: TcpLimits;
@@ -26,8 +26,9 @@ export interface Limits {
 export function limitsOf(): Limits {
   const descriptors = raiseDescriptors();
   const shared = Math.floor(descriptors * (1 - RESERVED_SHARE));
-  const flows = Math.min(MOST_FLOWS, Math.floor(shared / 4));
-  const connections = Math.min(MAX_CONNECTIONS - TIME_WAITS, shared - 2 * flows);
+  const flows = Math.min(MOST_FLOWS, Math.floor(shared / 8));
+  // of pings there may be a quarter as many flows as of UDP
+  const connections = Math.min(MAX_CONNECTIONS - TIME_WAITS, shared - Math.ceil(1.25 * flows));
   return {
     tcp: {
       connections: connections + TIME_WAITS,

@@ -5,7 +5,7 @@
  */
 import { addressOf, allocate, favourThroughput } from "#ffi/mod.ts";
 import { call, type Fd, tryCall } from "#linux/call.ts";
-import { AT_FDCWD, close, O_CLOEXEC, O_CREAT, O_TRUNC, O_WRONLY, openAt } from "#linux/file.ts";
+import { AT_FDCWD, close, O_CLOEXEC, O_CREAT, O_RDWR, O_TRUNC, O_WRONLY, openAt } from "#linux/file.ts";
 import * as v from "valibot";
 import { StackConfig } from "../config.ts";
 import { READY_LINE } from "../control.ts";
@@ -31,9 +31,10 @@ export function runNetstack(): number {
   for (const { fd, link } of config.links) addLink(netstack, fd as Fd, link);
   const control = makeControlServer(netstack, config.controlFd as Fd);
   say(1, `${READY_LINE}\n`);
-  // whoever waits for the line may wait for the end of the pipe, too
-  close(1 as Fd);
-  close(0 as Fd);
+  // whoever waits for the line may wait for the end of the pipe, too; the numbers stay taken, so that no socket becomes one
+  const nothing = openAt(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
+  for (const fd of [0, 1]) call("dup3", "/dev/null", nothing, fd, 0);
+  close(nothing);
   const clock = performance.now.bind(performance);
   runLoop(netstack, control, clock);
   // whoever talks to it now starts another one
