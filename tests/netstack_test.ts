@@ -10,7 +10,6 @@ import {
   finish,
   GATEWAY_IPV4,
   hostAddress,
-  INSIDE_IPV4,
   LOOPBACK_IPV4,
   makeBed,
   type StackOptions,
