@@ -1,4 +1,4 @@
-import { groupText, parseFlatKeyed, parseLimit, parseNestedKeyed } from "#linux/cgroup.ts";
+import { groupText, parseFlatKeyed, parseLimit, parseNestedKeyed, parsePressure } from "#linux/cgroup.ts";
 
 /** What a group uses. Each is undefined where its controller is not there. */
 export interface GroupUsage {
@@ -11,6 +11,8 @@ export interface GroupUsage {
   readonly tasks: number | undefined;
   readonly readBytes: number | undefined;
   readonly writtenBytes: number | undefined;
+  /** Per cent of the last ten seconds in which some process waited for it (PSI). */
+  readonly pressure: Readonly<Record<"cpu" | "memory" | "io", number | undefined>>;
 }
 
 /** Reads what a group uses, and those in it. */
@@ -19,6 +21,7 @@ export function readGroupUsage(group: string): GroupUsage {
     const text = groupText(group, name)?.trim();
     return text !== undefined && /^[0-9]{1,20}$/.test(text) ? Number(text) : undefined;
   };
+  const pressure = (name: string) => parsePressure(groupText(group, `${name}.pressure`) ?? "").some?.average10;
   const current = number("memory.current");
   const inactive = parseFlatKeyed(groupText(group, "memory.stat") ?? "").get("inactive_file") ?? 0;
   const limit = groupText(group, "memory.max");
@@ -32,5 +35,6 @@ export function readGroupUsage(group: string): GroupUsage {
     tasks: number("pids.current"),
     readBytes: io === undefined ? undefined : sum("rbytes"),
     writtenBytes: io === undefined ? undefined : sum("wbytes"),
+    pressure: { cpu: pressure("cpu"), memory: pressure("memory"), io: pressure("io") },
   };
 }

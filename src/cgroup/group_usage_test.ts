@@ -24,6 +24,7 @@ test("usage is docker's: without what of the page cache goes first, over all dev
     "memory.stat": "anon 1\ninactive_file 400000\n",
     "memory.max": "67108864\n",
     "pids.current": "7\n",
+    "cpu.pressure": "some avg10=12.50 avg60=0.00 avg300=0.00 total=5\n",
     "io.stat": "8:0 rbytes=10 wbytes=1 rios=1\n8:16 rbytes=5 wbytes=2\n",
   }, (group) =>
     assert.deepEqual(readGroupUsage(group), {
@@ -33,6 +34,7 @@ test("usage is docker's: without what of the page cache goes first, over all dev
       tasks: 7,
       readBytes: 15,
       writtenBytes: 3,
+      pressure: { cpu: 12.5, memory: undefined, io: undefined },
     }));
 });
 

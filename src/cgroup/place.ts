@@ -60,7 +60,7 @@ export type Place =
   | { readonly kind: "none"; readonly reason: string };
 
 /** Jobs of these are accounted for by their group: what belongs to one must not leave it. */
-const BATCH_VARIABLES = ["SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID"] as const;
+export const BATCH_VARIABLES = ["SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID"] as const;
 
 /** Chooses the place. Pure. */
 export function choosePlace(facts: GroupFacts): Place {

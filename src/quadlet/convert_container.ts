@@ -65,6 +65,8 @@ export function convertContainer(source: Source, context: QuadletContext): Servi
       ["Type", "notify"],
       // the signal goes to us alone, who pass it on; what is left is killed as a whole
       ["KillMode", "mixed"],
+      // limits of the container are set in the unit's own control group
+      ["Delegate", "yes"],
       // ended by the signal that asked it to is no failure
       ["SuccessExitStatus", "143"],
     ],

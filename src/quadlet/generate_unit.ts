@@ -54,6 +54,7 @@ export function generateUnit(target: StartTarget, options: UnitOptions): string 
     ? [
       line("Type", "exec"),
       line("KillMode", "mixed"),
+      line("Delegate", "yes"),
       line("SuccessExitStatus", "143"),
       line("Environment", "DUGOUT_SYSTEMD_UNIT=%n"),
       line("Restart", options.restart),

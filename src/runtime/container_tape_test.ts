@@ -118,6 +118,14 @@ const SETUPS: Readonly<Record<string, ContainerSetup>> = {
     keepsOutput: true,
     stdio: { kind: "inherit", relays: [{ from: 10, to: 11, output: false }] },
   },
+  "a control group of its own": { ...SETUP, group: { removes: "dugout-x" }, affinity: [0, 70] },
+  "a control group in a child of the holder's namespace": {
+    ...SETUP,
+    parent: { map: { uid: RANGE, gid: RANGE }, file: "/proc/7/fd/8" },
+    map: { uid: KEEP_ID, gid: RANGE },
+    group: { removes: undefined },
+  },
+  "a control group, and output that is kept": { ...SETUP, keepsOutput: true, group: { removes: undefined } },
   "fuse-overlayfs": {
     ...SETUP,
     rootfs: {
@@ -167,6 +175,20 @@ for (const [name, setup] of Object.entries(SETUPS)) {
     }
   });
 }
+
+test("A-045 a container with a control group is born in it, whatever forks it, and waits for it first", () => {
+  for (const [name, setup] of Object.entries(SETUPS)) {
+    const { steps } = planContainer(setup);
+    const born = steps.filter(({ call, object }) => call === "clone3" && object === "the container's first process");
+    assert.equal(born.length, setup.group === undefined ? 0 : 1, name);
+    if (setup.group === undefined) continue;
+    const learnt = steps.findIndex(({ object }) => object === "the control group");
+    assert.ok(learnt >= 0 && learnt < steps.indexOf(born[0]!), name);
+    assert.ok(!steps.some(({ call, object }) => call === "clone" && object === "the container's first process"), name);
+    // its failure is told
+    assert.ok(born[0]!.ignore !== true && steps[learnt]!.ignore !== true, name);
+  }
+});
 
 test("A-030 a part of a volume is found beneath it by the kernel, and an image is mounted of descriptors", () => {
   const steps = planContainer(SETUPS["parts of volumes and images"]!).steps;

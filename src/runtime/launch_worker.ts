@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { BATCH_VARIABLES } from "#cgroup/place.ts";
 import { type ByteSink, type ByteSource, openSink, openSource } from "#ffi/mod.ts";
 import { type Fd, type Pid, tryCall } from "#linux/call.ts";
 import { close, makePipe } from "#linux/file.ts";
@@ -30,7 +31,7 @@ const MOST_LINE_CHARACTERS = 64 << 20;
 /** What a child of ours gets of the environment: nothing that an image or a directory could have set (A-042, A-104). */
 export function workerEnvironment(): string[] {
   const env = ["PATH=/usr/bin:/bin"];
-  for (const name of ["HOME", "DENO_DIR", "DUGOUT_TRACE"]) {
+  for (const name of ["HOME", "DENO_DIR", "DUGOUT_TRACE", ...BATCH_VARIABLES]) {
     const value = process.env[name];
     if (value !== undefined) env.push(`${name}=${value}`);
   }

@@ -141,6 +141,11 @@ function pair(left: number | undefined, right: number | undefined, digits = 3): 
   return left === undefined || right === undefined ? "--" : `${humanSize(left, digits)} / ${humanSize(right, digits)}`;
 }
 
+function describePressure(pressure: UsageSample["pressure"]): Row {
+  const show = (value: number | undefined) => value === undefined ? "--" : `${value.toFixed(2)}%`;
+  return { CPUPressure: show(pressure?.cpu), IOPressure: show(pressure?.io), MemPressure: show(pressure?.memory) };
+}
+
 /** A container in docker's words; one that does not run uses nothing. */
 function describeUsage(
   { record: { id, name } }: Container,
@@ -161,5 +166,7 @@ function describeUsage(
     Name: name,
     NetIO: after === undefined ? pair(0, 0) : pair(after.receivedBytes, after.sentBytes),
     PIDs: String(after?.tasks ?? 0),
+    // ours, for --format
+    ...describePressure(after?.pressure),
   };
 }

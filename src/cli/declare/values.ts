@@ -26,6 +26,7 @@ export const FLAG_VALUES: ReadonlyMap<string, readonly ValueKind[]> = new Map<st
   ["input", ["files"]],
   ["ipc", [["private", "shareable", "host", "none", "container:"]]],
   ["label-file", ["files"]],
+  ["limits", [["enforced", "best-effort"]]],
   ["log-driver", [["json-file", "local", "none"]]],
   ["log-level", [["debug", "info", "warn", "error", "fatal"]]],
   ["mount", [["type=bind,source=", "type=volume,source=", "type=tmpfs,target=", "type=image,source="]]],

@@ -6,7 +6,7 @@
  */
 import { readFileSync } from "node:fs";
 import { findGroup } from "#cgroup/find_group.ts";
-import { readGroupUsage } from "#cgroup/group_usage.ts";
+import { type GroupUsage, readGroupUsage } from "#cgroup/group_usage.ts";
 import { listProcesses, type ProcessStat, TICKS_A_SECOND } from "./container_processes.ts";
 import { differingNamespaces, openProcess } from "../record/exec_target.ts";
 import type { ContainerState } from "../record/state.ts";
@@ -26,6 +26,8 @@ export interface UsageSample {
   readonly sentBytes: number | undefined;
   readonly readBytes: number | undefined;
   readonly writtenBytes: number | undefined;
+  /** Per cent of the last ten seconds in which some process waited; undefined without a control group. */
+  readonly pressure: GroupUsage["pressure"] | undefined;
   /** Threads count, as in a control group. */
   readonly tasks: number;
 }
@@ -47,6 +49,7 @@ export function sampleUsage(state: ContainerState, hasReaper: boolean): UsageSam
     spentMicroseconds: usage?.spentMicroseconds,
     memoryBytes: usage?.memoryBytes ?? processes.reduce((total, process) => total + readMemory(process), 0),
     memoryLimitBytes: usage?.memoryLimitBytes,
+    pressure: usage?.pressure,
     receivedBytes: network?.received,
     sentBytes: network?.sent,
     readBytes: usage?.readBytes ?? sum(({ read }) => read),

@@ -9,6 +9,7 @@ function sample(atMs: number, spent: readonly (readonly [pid: number, ticks: num
     spentMicroseconds: undefined,
     memoryBytes: 0,
     memoryLimitBytes: undefined,
+    pressure: undefined,
     receivedBytes: undefined,
     sentBytes: undefined,
     readBytes: undefined,

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { leaveSession } from "#cgroup/own_scope.ts";
 import { closeSync, watch } from "node:fs";
 import { join } from "node:path";
 import type { Fd } from "#linux/call.ts";
@@ -54,6 +55,7 @@ interface Rounds {
  * @param inherited The lock, in a keeper that was a tape.
  */
 export async function keep(engine: Engine, inherited?: number): Promise<void> {
+  if (inherited === undefined) leaveSession("keeper");
   let lock = inherited;
   for (;;) {
     lock ??= lockKeeper(engine);
