@@ -55,7 +55,7 @@ export interface Backend {
     a4?: number | bigint,
     a5?: number | bigint,
   ): number;
-  /** A libc function by name, bound at first use: binding costs some tenths of a millisecond. */
+  /** A libc function by name. It takes all of its words. */
   libc(name: WordFunctionName): WordFunction;
   /**
    * The address of the first byte. It holds while the array is alive: the caller keeps a reference over the call.

@@ -1,7 +1,7 @@
-import type { Backend, ByteSink, ByteSource, WordFunction, WordFunctionName } from "./backend.ts";
+import type { Backend, ByteSink, ByteSource, WordFunction } from "./backend.ts";
 import { WORD_FUNCTIONS } from "./backend.ts";
 
-/** The part of the module `bun:ffi` that is used, so that Deno can read this file too. */
+/** The part of the module `bun:ffi`, and of what it is made of, that is used; so Deno can read this file too. */
 interface BunFfi {
   dlopen(
     path: string,
@@ -14,6 +14,7 @@ interface BunFfi {
 
 /** The global `Bun`, as far as it is used. */
 interface BunGlobal {
+  FFI?: BunFfi;
   file(fd: number): {
     stream(): ReadableStream<Uint8Array>;
     writer(options: { highWaterMark: number }): {
@@ -81,19 +82,31 @@ function openSink(bun: BunGlobal, fd: number): ByteSink {
   };
 }
 
-/** Makes the backend over `bun:ffi`. */
-export function makeBunBackend(): Backend {
+/**
+ * What the module `bun:ffi` is made of: it wraps each function into one that is compiled from text, to turn values of all kinds
+ * into words. Ours are words already, and it all takes half a millisecond. Where Bun keeps it to itself, the module does the same.
+ */
+function openFfi(bun: BunGlobal): BunFfi {
   // getBuiltinModule instead of an import: Deno must be able to load this file.
-  const ffi = process.getBuiltinModule("bun:ffi") as unknown as BunFfi;
+  return bun.FFI ?? process.getBuiltinModule("bun:ffi") as unknown as BunFfi;
+}
+
+/** Makes the backend over Bun's FFI. */
+export function makeBunBackend(): Backend {
   const bun = (globalThis as unknown as { Bun: BunGlobal }).Bun;
+  const ffi = openFfi(bun);
+  const words = (count: number) => new Array<string>(count).fill("i64");
+  // all at once: each opening of a library costs more than a function of it
   const { symbols } = ffi.dlopen(LIBC, {
-    syscall: { args: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], returns: "i64_fast" },
+    syscall: { args: words(7), returns: "i64_fast" },
     __errno_location: { args: [], returns: "ptr" },
+    ...Object.fromEntries(
+      Object.entries(WORD_FUNCTIONS).map(([name, count]) => [name, { args: words(count), returns: "i32" }]),
+    ),
   });
   const rawSyscall = symbols["syscall"]!;
   // the main thread's errno: one address for the life of the thread
   const errnoAddress = Number(symbols["__errno_location"]!());
-  const bound = new Map<WordFunctionName, WordFunction>();
 
   return {
     runtime: "bun",
@@ -101,16 +114,7 @@ export function makeBunBackend(): Backend {
       const result = rawSyscall(nr, a0, a1, a2, a3, a4, a5);
       return result === -1 ? -ffi.read.i32(errnoAddress, 0) : Number(result);
     },
-    libc(name) {
-      let found = bound.get(name);
-      if (found === undefined) {
-        const args = new Array<string>(WORD_FUNCTIONS[name]).fill("i64");
-        const opened = ffi.dlopen(LIBC, { [name]: { args, returns: "i32" } }).symbols[name]!;
-        found = (...words) => Number(opened(...words.map((word) => word ?? 0)));
-        bound.set(name, found);
-      }
-      return found;
-    },
+    libc: (name) => symbols[name] as WordFunction,
     addressOf: (bytes) => ffi.ptr(bytes),
     view: (address, sizeBytes) => new Uint8Array(ffi.toArrayBuffer(address, 0, sizeBytes)),
     favourThroughput: () => bun.unsafe.setJITPolicy(1),

@@ -9,7 +9,8 @@ import type { Fd } from "#linux/call.ts";
 import { AT_EMPTY_PATH, close } from "#linux/file.ts";
 import { ownCommand } from "#runtime/own_command.ts";
 import { exitCodeOf } from "#runtime/launch_container.ts";
-import { failureError, readFailure, startTape, waitFor } from "#tape/play.ts";
+import { failureError, startTape } from "#tape/play.ts";
+import { readFailure, waitFor } from "#tape/play_encoded.ts";
 import { packList } from "#tape/pack.ts";
 import { step, type Tape } from "#tape/step.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { type Fd, tryCall } from "./call.ts";
-import { scratch } from "./scratch.ts";
+import { readChars, scratch } from "./scratch.ts";
 
 /** `struct linux_dirent64` (getdents64(2)); the name follows, NUL at its end. */
 const DIRENT = { length: 16, type: 18, name: 19 } as const;
@@ -39,7 +39,7 @@ export function readDirectoryPart(fd: Fd): DirectoryEntry[] | number {
     const entries: DirectoryEntry[] = [];
     for (let at = 0; at < length; at += io.view.getUint16(at + DIRENT.length, true)) {
       const start = at + DIRENT.name;
-      const name = io.bytes.toString("latin1", start, io.bytes.indexOf(0, start));
+      const name = readChars(io, start, io.bytes.indexOf(0, start));
       if (name !== "." && name !== "..") entries.push({ name, type: io.bytes[at + DIRENT.type]! });
     }
     if (entries.length > 0 || length === 0) return entries;

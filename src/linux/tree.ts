@@ -9,7 +9,7 @@ import { addressOf } from "#ffi/mod.ts";
 import { type Fd, tryCall } from "./call.ts";
 import { EINTR } from "./errno_values.ts";
 import { O_CLOEXEC, OPEN_HOW } from "./file.ts";
-import { putName, scratch } from "./scratch.ts";
+import { putName, readChars, scratch } from "./scratch.ts";
 
 /** openat(2); the descriptor is close-on-exec. */
 export function openName(dir: Fd, name: string, flags: number, mode = 0): number {
@@ -65,7 +65,7 @@ export function renameName(oldDir: Fd, oldName: string, newDir: Fd, newName: str
 export function readLink(dir: Fd, name: string): string | number {
   const { nameA, io } = scratch();
   const length = tryCall("readlinkat", dir, putName(nameA, name), io.address, io.bytes.length);
-  return length < 0 ? length : io.bytes.toString("latin1", 0, length);
+  return length < 0 ? length : readChars(io, 0, length);
 }
 
 /** fchmod(2) */

@@ -4,7 +4,7 @@
  * @module
  */
 import { type Fd, tryCall } from "./call.ts";
-import { putName, scratch } from "./scratch.ts";
+import { putName, readChars, scratch } from "./scratch.ts";
 
 /** fsetxattr(2); values of up to 64 KiB. */
 export function setXattr(fd: Fd, name: string, value: Uint8Array): number {
@@ -24,7 +24,7 @@ export function getXattr(fd: Fd, name: string): Uint8Array | number {
 export function listXattrs(fd: Fd): string[] | number {
   const { io } = scratch();
   const length = tryCall("flistxattr", fd, io.address, io.bytes.length);
-  return length < 0 ? length : io.bytes.toString("latin1", 0, length).split("\0").slice(0, -1);
+  return length < 0 ? length : readChars(io, 0, length).split("\0").slice(0, -1);
 }
 
 /** fremovexattr(2). */

@@ -26,7 +26,8 @@ import { delay } from "#storage/delay.ts";
 import { tryLock } from "#storage/flock.ts";
 import { settingSteps } from "./setting_steps.ts";
 import { writeState } from "./write_state.ts";
-import { failureError, type Playing, readFailure, startTape, waitFor } from "#tape/play.ts";
+import { failureError, startTape } from "#tape/play.ts";
+import { type Playing, readFailure, waitFor } from "#tape/play_encoded.ts";
 import { jumpTo, mark, type Step, step, type Tape } from "#tape/step.ts";
 
 /** A process that holds the namespaces. */

@@ -1,6 +1,7 @@
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, close } from "#linux/file.ts";
 import { addOwn, type IdMap } from "#linux/idmap.ts";
-import { failureError, readFailure, waitFor } from "#tape/play.ts";
+import { failureError } from "#tape/play.ts";
+import { readFailure, waitFor } from "#tape/play_encoded.ts";
 import { step, type Tape } from "#tape/step.ts";
 import { ERROR_FD } from "./map_ids.ts";
 import { startInUserNamespace, USER_NAMESPACE_BUFFERS, userNamespaceSteps } from "./user_namespace.ts";

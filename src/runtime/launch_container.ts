@@ -11,7 +11,7 @@ import { POLLFD, POLLIN } from "#linux/poll.ts";
 import { ESRCH } from "#linux/errno_values.ts";
 import { DugoutError } from "#oci/error.ts";
 import type { IdMap } from "#linux/idmap.ts";
-import { type EncodedTape, type Failure, readFailure, startEncodedTape, waitFor } from "#tape/play.ts";
+import { type EncodedTape, type Failure, readFailure, startEncodedTape, waitFor } from "#tape/play_encoded.ts";
 import { GROUP_FD } from "./group_steps.ts";
 import { REPORT_FD, STATE_FD } from "./setup.ts";
 import { startEncodedInUserNamespace } from "./map_ids.ts";

@@ -9,7 +9,7 @@ import { AT_FDCWD, close, makePipe, O_WRONLY, openAt, writeAll } from "#linux/fi
 import { type IdMap, isSingle, mapText } from "#linux/idmap.ts";
 import { spawn } from "#linux/spawn.ts";
 import { DugoutError } from "#oci/error.ts";
-import { type EncodedTape, type Playing, startEncodedTape, waitFor } from "#tape/play.ts";
+import { type EncodedTape, type Playing, startEncodedTape, waitFor } from "#tape/play_encoded.ts";
 import { findIdMapPrograms } from "./idmap_programs.ts";
 
 /** The error pipe of our tapes. */

@@ -10,7 +10,8 @@ import { close, O_CLOEXEC, O_WRONLY } from "#linux/file.ts";
 import { type IdMap, mapText } from "#linux/idmap.ts";
 import { CLONE_NEWUSER } from "#linux/namespaces.ts";
 import { encodeTape } from "#tape/encode.ts";
-import { failureError, type Playing, readFailure, waitFor } from "#tape/play.ts";
+import { failureError } from "#tape/play.ts";
+import { type Playing, readFailure, waitFor } from "#tape/play_encoded.ts";
 import { operate, type Step, step, type Tape } from "#tape/step.ts";
 import { ERROR_FD, GO_FD, mapsItself, READY_FD, startEncodedInUserNamespace } from "./map_ids.ts";
 

@@ -12,7 +12,7 @@ import { claimHolder } from "#runtime/holder/claim_holder.ts";
 import { closeHolder, holderName, openHeld, openHolder } from "#runtime/holder/holder_record.ts";
 import { RECORD_FD } from "#runtime/holder/record_fd.ts";
 import { ERROR_FD, GO_FD, READY_FD } from "#runtime/map_ids.ts";
-import { startEncodedTape } from "#tape/play.ts";
+import { startEncodedTape } from "#tape/play_encoded.ts";
 import type { NamespacePlan } from "./plan_file.ts";
 
 /** A user namespace whose ids are mapped, or are being mapped. */

@@ -35,7 +35,8 @@ import { startInUserNamespace, USER_NAMESPACE_BUFFERS, userNamespaceSteps } from
 import { ensurePrivateDir } from "#storage/private_dir.ts";
 import { openDataRoot } from "#storage/data_root.ts";
 import { removePath } from "#storage/remove_tree.ts";
-import { failureError, playTape, readFailure, waitFor } from "#tape/play.ts";
+import { failureError, playTape } from "#tape/play.ts";
+import { readFailure, waitFor } from "#tape/play_encoded.ts";
 import { mark, type Step, step } from "#tape/step.ts";
 import { close } from "#linux/file.ts";
 import type { FuseFacts, IdentityFacts, MachineFacts, StoreFacts, SysctlFacts, Trial } from "./check_facts.ts";

@@ -30,7 +30,7 @@ import { planMonitor } from "#runtime/monitor_tape.ts";
 import { ownCommand } from "#runtime/own_command.ts";
 import { startContainer } from "#runtime/start.ts";
 import { encodeTape } from "#tape/encode.ts";
-import { makeTapeFile } from "#tape/play.ts";
+import { makeTapeFile } from "#tape/play_encoded.ts";
 import { openPlayer } from "#tape/player_file.ts";
 import type { Tape } from "#tape/step.ts";
 import { forgetEnd, writeEnd } from "../record/container_end.ts";

@@ -16,7 +16,8 @@ import { startInUserNamespace, USER_NAMESPACE_BUFFERS, userNamespaceSteps } from
 import { type LayeredRootfs, parseDriverName } from "#storage/driver.ts";
 import { quote } from "#oci/text.ts";
 import { type DriverChoice, findFitDirectory, loadDriver } from "#storage/probe.ts";
-import { failureError, readFailure, waitFor } from "#tape/play.ts";
+import { failureError } from "#tape/play.ts";
+import { readFailure, waitFor } from "#tape/play_encoded.ts";
 import { type Step, step } from "#tape/step.ts";
 import type { Engine } from "../engine.ts";
 

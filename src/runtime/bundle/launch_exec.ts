@@ -8,7 +8,7 @@ import { HOST_ARCH } from "#linux/arch.ts";
 import type { Fd, Pid } from "#linux/call.ts";
 import { close, makePipe } from "#linux/file.ts";
 import { encodeTape } from "#tape/encode.ts";
-import { readFailure, startEncodedTape, waitFor } from "#tape/play.ts";
+import { readFailure, startEncodedTape, waitFor } from "#tape/play_encoded.ts";
 import type { Tape } from "#tape/step.ts";
 import { TARGET_FD } from "../exec_setup.ts";
 import { CONSOLE_FD, REPORT_FD } from "../setup.ts";

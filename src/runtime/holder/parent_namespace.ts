@@ -7,7 +7,8 @@
  */
 import { close } from "#linux/file.ts";
 import type { IdMap } from "#linux/idmap.ts";
-import { failureError, readFailure, startTape, waitFor } from "#tape/play.ts";
+import { failureError, startTape } from "#tape/play.ts";
+import { readFailure, waitFor } from "#tape/play_encoded.ts";
 import type { Tape } from "#tape/step.ts";
 import { ERROR_FD, makeMapPipes, type MapPrograms, startMapping } from "../map_ids.ts";
 import { USER_NAMESPACE_BUFFERS, userNamespaceSteps } from "../user_namespace.ts";
