@@ -27,7 +27,14 @@ import { type ContainerSetup, requireProcess, type RootfsPlan } from "./setup.ts
 import { consoleControl } from "./terminal_steps.ts";
 import type { HeldNamespace } from "./map_ids_steps.ts";
 import { ERROR_FD } from "./map_ids.ts";
-import { awaitMapSteps, forkNestedSteps, NEST_BUFFERS } from "./nest_steps.ts";
+import {
+  awaitMadeSteps,
+  awaitMapSteps,
+  dropMountsStep,
+  forkNestedSteps,
+  leaveMountsSteps,
+  NEST_BUFFERS,
+} from "./nest_steps.ts";
 import { USER_NAMESPACE_BUFFERS } from "./user_namespace.ts";
 import { processSteps } from "./enter_steps.ts";
 import {
@@ -46,7 +53,7 @@ import { mountsSteps, readOnlyRootSteps, restrictSteps, workingDirectoryTargetSt
 export interface TapeExtras {
   /** Before anything else. */
   readonly before: readonly Step[];
-  /** While ids are mapped; as the caller, in the caller's namespaces but the user namespace. */
+  /** What the container's root file system needs: made while something else is waited for, as the caller. */
   readonly meanwhile: readonly Step[];
   /** The user namespace, where another process holds it. */
   readonly held: HeldNamespace | undefined;
@@ -65,6 +72,8 @@ export function planContainer(setup: ContainerSetup, extras?: TapeExtras): Tape 
   const { spec } = setup;
   const process = requireProcess(spec);
   const leave = setup.attachment === undefined ? [] : leaveHelperSteps();
+  // of one that is removed by the tape, nobody looks at what is left of its mounts
+  const leavesMounts = isNested(setup) && extras !== undefined && !setup.keepsOutput;
   const relays = setup.stdio.kind === "inherit" ? setup.stdio.relays : [];
   const steps: Step[] = [
     blockSignalsStep(),
@@ -76,7 +85,7 @@ export function planContainer(setup: ContainerSetup, extras?: TapeExtras): Tape 
     ...fuseNamespaceSteps(setup),
     ...(setup.keepsOutput
       ? [
-        ...(setup.parent === undefined ? forkBetweenSteps("between") : forkHereSteps(setup)),
+        ...(setup.parent === undefined ? forkBetweenSteps("between") : forkHereSteps(setup, extras)),
         ...leave,
         // the player is executed once more, and then what removes the container
         ...(isRootOutside(setup) ? [] : keepCapabilitiesSteps()),
@@ -87,20 +96,22 @@ export function planContainer(setup: ContainerSetup, extras?: TapeExtras): Tape 
           : []),
       ]
       : [
-        ...forkHereSteps(setup),
+        ...forkHereSteps(setup, extras),
         ...leave,
-        ...waitSteps(relays, cleanUpSteps(setup.rootfs), setup.group, extras),
+        ...waitSteps(relays, cleanUpSteps(setup.rootfs), setup.group, leavesMounts ? dropMountsAtEnd(extras) : extras),
         ...lostSteps(),
       ]),
 
     place("container", "the container's first process"),
-    ...(setup.parent === undefined ? [] : awaitMapSteps()),
+    ...(isNested(setup) ? awaitMapSteps() : []),
     ...deathSignalSteps(setup, "the monitor"),
     // no terminal of the caller's is the controlling one (A-026)
     step("setsid", [], "lead", "a new session"),
     step("umask", [0], "clear", "umask"),
     ...affinitySteps(setup.affinity),
     ...innerNamespaceSteps(setup),
+    ...(leavesMounts ? leaveMountsSteps() : []),
+    ...(isNested(setup) && extras !== undefined && extras.meanwhile.length > 0 ? awaitMadeSteps() : []),
     ...openImageSourcesSteps(setup),
     ...openRootfsSteps(setup.rootfs),
     ...openMountSourcesSteps(setup),
@@ -121,16 +132,25 @@ export function planContainer(setup: ContainerSetup, extras?: TapeExtras): Tape 
   return { steps, buffers: new Map([...buffersOf(setup), ...extras?.buffers ?? []]), errorFd: ERROR_FD };
 }
 
+/** Whether its user namespace is made in another one than the caller's, by the monitor's first fork. */
+function isNested({ parent }: ContainerSetup): boolean {
+  return parent !== undefined;
+}
+
 /** Forks the container's first process from the monitor itself. */
-function forkHereSteps(setup: ContainerSetup): Step[] {
+function forkHereSteps(setup: ContainerSetup, extras?: TapeExtras): Step[] {
   const { group, map, parent, spec } = setup;
-  if (parent === undefined) return [...childNamespaceSteps(setup), ...forkSteps("container", group !== undefined)];
+  const inGroup = group !== undefined;
+  if (parent === undefined) return [...childNamespaceSteps(setup), ...forkSteps("container", inGroup)];
+  const ownsPids = namespaceOf(spec, "pid") === "new";
   return forkNestedSteps(
-    { map, parent: parent.map },
-    namespaceOf(spec, "pid") === "new",
+    { map, parent: parent.map, ownsPids, inGroup, meanwhile: extras?.meanwhile ?? [] },
     "container",
-    group !== undefined,
   );
+}
+
+function dropMountsAtEnd(extras: TapeExtras): TapeExtras {
+  return { ...extras, afterEnd: [dropMountsStep(), ...extras.afterEnd] };
 }
 
 /** Whether the monitor is root of its user namespace, who keeps all rights over an exec. */

@@ -75,7 +75,9 @@ export function enterUserNamespaceSteps(
   setup: ContainerSetup,
   extras?: { readonly meanwhile: readonly Step[]; readonly held: HeldNamespace | undefined },
 ): Step[] {
-  const { meanwhile = [], held } = extras ?? {};
+  const held = extras?.held;
+  // with a namespace of its own in another one there is something else to wait for: nest_steps.ts
+  const meanwhile = setup.parent === undefined ? extras?.meanwhile ?? [] : [];
   const joined = joinedUserNamespace(setup);
   if (setup.attachment !== undefined) {
     return childUserNamespaceSteps(setup.attachment, { map: setup.map, joined }, meanwhile);
