@@ -143,7 +143,9 @@ function lookOutside({ path, canary, user }: Sandbox): Outside {
   const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n")
     .map((line) => line.split(" ").slice(4).join(" "))
     // those of tests that run at the same time are told by them
-    .filter((mount) => !/^\/(?:tmp\/(?:dt-|bench\.|dugout-tests)|var\/tmp\/dugout-slurm-)/.test(mount) || mount.startsWith(`${path}/`));
+    .filter((mount) =>
+      !/^\/(?:tmp\/(?:dt-|bench\.|dugout-tests)|var\/tmp\/dugout-slurm-)/.test(mount) || mount.startsWith(`${path}/`)
+    );
   const shared: string[] = [];
   for (const place of SHARED_PLACES) {
     for (const name of existsSync(place) ? readdirSync(place) : []) {
