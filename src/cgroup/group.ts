@@ -63,7 +63,7 @@ function makeInScope(plan: GroupPlan, monitor: number, { socket }: Place & { kin
   const unit = `dugout-${plan.id}-${randomHex(4)}.scope`;
   const description = `dugout container ${plan.name}`;
   try {
-    startScope({ name: unit, description, pid: monitor, slice: plan.parent }, process.geteuid!(), socket);
+    startScope({ name: unit, description, pids: [monitor], slice: plan.parent }, process.geteuid!(), socket);
   } catch (error) {
     if (!(error instanceof BusError)) throw error;
     throw busFailure("Cannot get a control group for the container", error);

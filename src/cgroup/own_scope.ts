@@ -6,20 +6,20 @@ import { choosePlace, readGroupFacts } from "./place.ts";
 import { startScope } from "./systemd.ts";
 
 /**
- * Takes a process that serves all containers of the user, and outlives the command that has started it, out of a login session,
- * whose end may end it: into a scope of its own. Elsewhere, and where there is no manager, it stays where it is.
- * @param name What it is called: `keeper`.
+ * Takes processes that serve all containers of the user, and outlive the command that has started them, out of a login session,
+ * whose end may end them: into a scope of their own. Elsewhere, and where there is no manager, they stay where they are.
+ * @param name What they are called: `keeper`.
  */
-export function leaveSession(name: string, pid: number = process.pid): void {
-  const own = parseProcessGroup(readProcFile(`/proc/${pid}/cgroup`) ?? "") ?? "";
+export function leaveSession(name: string, pids: readonly number[] = [process.pid]): void {
+  const own = parseProcessGroup(readProcFile(`/proc/${pids[0]}/cgroup`) ?? "") ?? "";
   if (!/\/session-[^/]+\.scope$/.test(own)) return;
   const place = choosePlace(readGroupFacts());
   if (place.kind !== "systemd") return;
   const unit = `dugout-${name}-${randomHex(4)}.scope`;
   try {
-    startScope({ name: unit, description: `dugout ${name}`, pid, slice: undefined }, process.geteuid!(), place.socket);
+    startScope({ name: unit, description: `dugout ${name}`, pids, slice: undefined }, process.geteuid!(), place.socket);
   } catch (error) {
-    // it goes with the session then
+    // they go with the session then
     if (!(error instanceof BusError)) throw error;
   }
 }

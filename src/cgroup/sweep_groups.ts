@@ -41,24 +41,39 @@ export function sweepOwnGroups(isOver: (id: string) => boolean | undefined): voi
   const own = parseProcessGroup(readProcFile("/proc/self/cgroup") ?? "");
   if (own === undefined) return;
   const folder = `${CGROUP_MOUNT}${withoutLeaf(own)}`.replace(/\/$/, "");
-  const names = listGroups(folder);
-  if (names.length === 0 && !fs.existsSync(`${folder}/${CALLERS_LEAF}`)) return;
+  const groups = listGroups(folder);
+  if (groups.length === 0 && !fs.existsSync(`${folder}/${CALLERS_LEAF}`)) return;
   withPlaceLock(folder, () => {
-    for (const name of names) {
-      const over = isOver(name.slice("dugout-".length));
-      if (over === false || (over === undefined && isYoung(`${folder}/${name}`))) continue;
-      removeGroup(`${folder}/${name}`);
+    for (const group of groups) {
+      const over = isOver(group.slice(-ID_LENGTH));
+      if (over === false || (over === undefined && isYoung(group))) continue;
+      removeGroup(group);
     }
     if (listGroups(folder).length === 0) undivide(folder);
   });
 }
 
-function listGroups(folder: string): string[] {
+const ID_LENGTH = 64;
+/** So deep a group of somebody's may lie in which ours are made: `--cgroup-parent`. */
+const MOST_PARENTS = 4;
+
+/** Groups of containers in a group, and in those that somebody has made in it. */
+function listGroups(folder: string, depth = 0): string[] {
+  let entries: fs.Dirent[];
   try {
-    return fs.readdirSync(folder).filter((name) => /^dugout-[0-9a-f]{64}$/.test(name));
+    entries = fs.readdirSync(folder, { withFileTypes: true });
   } catch {
     return [];
   }
+  return entries.flatMap((entry) => {
+    if (!entry.isDirectory()) return [];
+    const path = `${folder}/${entry.name}`;
+    if (/^dugout-[0-9a-f]{64}$/.test(entry.name)) return [path];
+    // the root's groups are the whole machine's
+    return depth === MOST_PARENTS || folder === CGROUP_MOUNT || entry.name.startsWith("dugout-")
+      ? []
+      : listGroups(path, depth + 1);
+  });
 }
 
 function isYoung(path: string): boolean {

@@ -55,7 +55,7 @@ export interface ScopeRequest {
   /** `NAME.scope`: of our ids alone. */
   readonly name: string;
   readonly description: string;
-  readonly pid: number;
+  readonly pids: readonly number[];
   /** `NAME.slice` of the manager's; undefined: its default. */
   readonly slice: string | undefined;
 }
@@ -64,7 +64,7 @@ export interface ScopeRequest {
 const UNIT_NAME = /^[A-Za-z0-9:_.-]{1,240}\.(?:scope|slice)$/;
 
 /** The call that makes a scope: its properties are fixed here, each with its type (A-089). */
-export function scopeCall({ name, description, pid, slice }: ScopeRequest): MethodCall {
+export function scopeCall({ name, description, pids, slice }: ScopeRequest): MethodCall {
   for (const unit of [name, ...(slice === undefined ? [] : [slice])]) {
     if (!UNIT_NAME.test(unit)) throw new RangeError(`No name of a unit: ${unit}`);
   }
@@ -78,7 +78,7 @@ export function scopeCall({ name, description, pid, slice }: ScopeRequest): Meth
       "fail",
       [
         property("Description", "s", description),
-        property("PIDs", "au", [pid]),
+        property("PIDs", "au", pids),
         property("Delegate", "b", true),
         // what failed is forgotten as well: nothing is left of it
         property("CollectMode", "s", "inactive-or-failed"),
@@ -102,7 +102,7 @@ const JOBS_MATCH: MethodCall = {
 };
 
 /**
- * Puts a process into a new scope, and waits until it is there.
+ * Puts processes into a new scope, and waits until it is there.
  * @throws {BusError} When there is no manager, or it refuses: `BUS_JOB` where the job failed.
  */
 export function startScope(request: ScopeRequest, uid: number, socket: string = findBusSocket(uid)): void {

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { leaveSession } from "#cgroup/own_scope.ts";
 import { closeSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { addressOf, allocate } from "#ffi/mod.ts";
@@ -120,8 +121,9 @@ export function startStack({ dataRoot, runRoot }: Places, holder: Holder, links:
   const logPath = join(networkDirectory(runRoot), "stack.log");
   const log = openSync(logPath, "w", 0o600);
   const argv = [...ownCommand(), STACK_ARGUMENT, dataRoot, runRoot];
+  let pid: number;
   try {
-    const pid = spawn({
+    pid = spawn({
       path: argv[0]!,
       argv,
       env: workerEnvironment(),
@@ -141,7 +143,7 @@ export function startStack({ dataRoot, runRoot }: Places, holder: Holder, links:
   }
   const said = readFirstLine(output.read);
   close(output.read);
-  if (said === READY_LINE) return;
+  if (said === READY_LINE) return leaveSession("network", [pid, holder.pid]);
   throw new DugoutError(
     "STACK_FAILED",
     `Cannot start the network stack: ${lastLine(logPath) ?? "it has ended without a word"}`,

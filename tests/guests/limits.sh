@@ -15,6 +15,8 @@ limit() {
 
 # no_group USER NAME: none of our control groups is left of this user
 no_group() {
+  # what killed processes left, the next command removes
+  run_as "$1" '$D ps' >/dev/null 2>&1
   left=$(find /sys/fs/cgroup -name 'dugout-*' -user "$1")
   if [ -z "$left" ]; then echo "$1 limits $2: ok"; else printf '%s limits %s: FAILED\n%s\n' "$1" "$2" "$left"; fi
 }
@@ -37,7 +39,7 @@ limit_checks() {
   limit $1 'one processor of two' '0 1 1' '$R --cpuset-cpus 1 busybox sh -c "nproc; cat /sys/fs/cgroup/cpuset.cpus.effective"'
   limit $1 'weights' '0 20 default 910' '$R --cpu-shares 512 --blkio-weight 100 busybox sh -c "cd /sys/fs/cgroup; cat cpu.weight io.weight"'
   limit $1 'pause' '0 * paused true 1 same went on' '$D run -d --network none --name pp busybox sh -c "i=0; while :; do i=\$((i+1)); echo \$i >/n; done"; sleep 1; $D pause pp >/dev/null; $D inspect -f "{{.State.Status}} {{.State.Paused}}" pp; $D exec pp true; echo $?
-    a=$($D cp pp:/n - | tar xO); sleep 1; b=$($D cp pp:/n - | tar xO); test "$a" = "$b" && echo same; $D unpause pp >/dev/null; sleep 1; c=$($D exec pp cat /n); test "$c" != "$b" && echo went on; $D rm -f pp >/dev/null'
+    a=$($D cp pp:/n - | tar xO); sleep 1; b=$($D cp pp:/n - | tar xO); test "$a" = "$b" && echo same; $D unpause pp >/dev/null; t=0; while [ $t -lt 20 ]; do c=$($D exec pp cat /n); test "$c" != "$b" && echo went on && break; t=$((t + 1)); sleep 0.5; done; $D rm -f pp >/dev/null'
   limit $1 'stop of a paused one' '0 * Exited*' '$D run -d --network none --name ps busybox sh -c "trap exit TERM; while :; do sleep 0.1; done"; $D pause ps >/dev/null; $D stop ps >/dev/null; $D ps -a --format "{{.Status}}"; $D rm ps >/dev/null'
   limit $1 'update while it runs' '0 * 33554432 25 20 134217728 0' '$D run -d --network none --name up -m 64m --pids-limit 50 busybox sh -c "while :; do sleep 0.1; done"; $D update -m 32m --pids-limit 25 --cpu-shares 512 up >/dev/null; $D exec up sh -c "cd /sys/fs/cgroup; cat memory.max pids.max cpu.weight"; $D update -m 128m up >/dev/null; $D inspect -f "{{.HostConfig.Memory}}" up; $D exec up sh -c "test \$(cat /sys/fs/cgroup/memory.max) = 134217728"; echo $?; $D rm -f up >/dev/null'
   limit $1 'limits changed under load' '0 * 137 true' '$D run -d --network none --name load -m 64m busybox sh -c "dd if=/dev/zero bs=1M count=30 of=/dev/shm/x 2>/dev/null; sleep 100"; sleep 3; $D update -m 8m --memory-swap 8m load >/dev/null; $D exec load dd if=/dev/zero of=/dev/null bs=20M count=1; $D kill load >/dev/null; $D wait load; $D inspect -f "{{.State.OOMKilled}}" load; $D rm load >/dev/null'

@@ -22,7 +22,7 @@ export const ARROWS: Record<string, readonly string[]> = {
   "image": ["runtime", "storage", "oci", "tar", "tape", "linux", "ffi"],
   // a process of its own, which shares nothing but what it is told
   "netstack": ["linux", "ffi"],
-  "network": ["netstack", "image", "runtime", "storage", "oci", "tar", "tape", "linux", "ffi"],
+  "network": ["netstack", "image", "runtime", "cgroup", "storage", "oci", "tar", "tape", "linux", "ffi"],
   // bundles of the OCI: knows no image
   "bundle": ["runtime", "cgroup", "oci", "tape", "linux", "ffi"],
   // schemas and a grammar: data, which the engine takes as its requests

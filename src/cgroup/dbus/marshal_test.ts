@@ -6,7 +6,7 @@ import { decodeMessage, encodeCall, messageLength } from "./message.ts";
 import type { BusValue } from "./signature.ts";
 import { scopeCall } from "../systemd.ts";
 
-const SCOPE = scopeCall({ name: "dugout-x.scope", description: 'a "name"\n%h', pid: 4242, slice: undefined });
+const SCOPE = scopeCall({ name: "dugout-x.scope", description: 'a "name"\n%h', pids: [4242], slice: undefined });
 
 test("what is written is read again, whatever its alignment", () => {
   const cases: [string, BusValue[]][] = [
@@ -84,7 +84,7 @@ test("A-089 a value that is not of its type is never sent", () => {
 
 test("A-089 a scope is called by letters and digits of ours alone", () => {
   for (const name of ["a\nExecStart=x.scope", "../x.scope", "x.service", "", "a b.scope", `${"x".repeat(250)}.scope`]) {
-    assert.throws(() => scopeCall({ name, description: "", pid: 1, slice: undefined }), RangeError, name);
+    assert.throws(() => scopeCall({ name, description: "", pids: [1], slice: undefined }), RangeError, name);
   }
-  assert.throws(() => scopeCall({ name: "x.scope", description: "", pid: 1, slice: "a/b.slice" }), RangeError);
+  assert.throws(() => scopeCall({ name: "x.scope", description: "", pids: [1], slice: "a/b.slice" }), RangeError);
 });
