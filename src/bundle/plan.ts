@@ -98,7 +98,7 @@ export function planFilter(spec: RuntimeSpec): BundleSetup["filter"] {
   try {
     const filter = planSeccomp({
       arch: HOST_ARCH,
-      profile: { value: seccomp },
+      profile: { value: widenNumbers(seccomp) },
       capabilities: boundingSet(spec.process),
       kernel: [major, minor],
       singleId: false,
@@ -109,6 +109,14 @@ export function planFilter(spec: RuntimeSpec): BundleSetup["filter"] {
     if (!(error instanceof SeccompProfileError) && !(error instanceof RangeError)) throw error;
     throw bundleError("BUNDLE_INVALID", `cannot use config.json: linux.seccomp: ${error.message}`, undefined, error);
   }
+}
+
+/** A value with all of its numbers as BigInt, by which profiles are read. */
+function widenNumbers(value: unknown): unknown {
+  if (typeof value === "number") return BigInt(value);
+  if (Array.isArray(value)) return value.map(widenNumbers);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, widenNumbers(member)]));
 }
 
 function boundingSet(process: ProcessSpec | undefined): bigint {

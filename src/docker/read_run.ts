@@ -68,6 +68,7 @@ export interface RunRead {
 interface Draft extends RunRead {
   readonly context: RunContext;
   envHost: boolean;
+  envJob: boolean;
   readonly envFiles: string[];
   readonly envTexts: string[];
   readonly labelFiles: string[];
@@ -103,6 +104,9 @@ const healthTime =
     const { health } = draft.request;
     if (health.kind === "image") health[key] = parseHealthTime(flag, value);
   };
+
+/** The highest number of a descriptor that is passed on: those of ours lie above it, and the usual limit is 1024. */
+const MOST_FDS = 900;
 
 /** Done by others: the CLI's own, and what has no effect by design. */
 const ELSEWHERE: ReadonlySet<string> = new Set([
@@ -144,6 +148,19 @@ const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ["env", ({ envTexts }, value) => void envTexts.push(value)],
   ["env-file", ({ envFiles }, value) => void envFiles.push(value)],
   ["env-host", (draft, value, flag) => void (draft.envHost = readSwitch(value, flag))],
+  ["env-job", (draft, value, flag) => void (draft.envJob = readSwitch(value, flag))],
+  ["preserve-fds", ({ options }, value, flag) => {
+    const count = parseInteger(value, 0, MOST_FDS);
+    if (count === undefined) throw flagError(flag, value, `it is a number from 0 to ${MOST_FDS}`);
+    keepFds(options, Array.from({ length: count }, (_, index) => 3 + index));
+  }],
+  ["preserve-fd", ({ options }, value, flag) => {
+    const numbers = value.split(",").map((text) => parseInteger(text, 3, MOST_FDS));
+    if (numbers.includes(undefined)) {
+      throw flagError(flag, value, `numbers from 3 to ${MOST_FDS} are wanted, such as 3,11`);
+    }
+    keepFds(options, numbers as number[]);
+  }],
   ["unsetenv", ({ request }, value, flag) => {
     checkNoNul(flag, value);
     if (request.unsetEnv !== "all") request.unsetEnv.push(value);
@@ -283,6 +300,7 @@ export function readRun(flags: FlagValues, operands: readonly string[], context:
     options: newRunOptions(),
     context,
     envHost: false,
+    envJob: false,
     envFiles: [],
     envTexts: [],
     labelFiles: [],
@@ -338,12 +356,21 @@ function readHealthSwitch(request: RunRequest, flags: FlagValues): void {
 }
 
 /** The caller's, then files, then `-e`: the later counts. */
-function readEnvironment({ request, context, envHost, envFiles, envTexts }: Draft): void {
+function readEnvironment({ request, options, context, envHost, envJob, envFiles, envTexts }: Draft): void {
   const files = envFiles.flatMap((path) => parseEnvFile(context.readFile(path), path, context.lookUp));
   const given = envTexts.map((text) => parseVariable(text, context.lookUp)).filter((variable) =>
     variable !== undefined
   );
-  request.env = mergeVariables(envHost ? context.environment() : [], files, given);
+  const ofJob = envJob ? [...context.environment()].filter(([name]) => /^(?:SLURM|PMI|PMIX)_/.test(name)) : [];
+  request.env = mergeVariables(envHost ? context.environment() : ofJob, files, given);
+  // the socket by which a task talks to those of its kind: PMI of version 1 and 2
+  const pmi = ofJob.find(([name]) => name === "PMI_FD")?.[1] ?? "";
+  const fd = parseInteger(pmi, 3, MOST_FDS);
+  if (fd !== undefined) keepFds(options, [fd]);
+}
+
+function keepFds(options: RunOptions, numbers: readonly number[]): void {
+  options.preservedFds = [...new Set([...options.preservedFds, ...numbers])];
 }
 
 function readLabels({ request, context, labelFiles, labelTexts }: Draft): void {

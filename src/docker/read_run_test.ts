@@ -110,6 +110,7 @@ test("the client's options are read", () => {
     platform: { os: "linux", architecture: "arm64" },
     quiet: true,
     tlsVerify: false,
+    preservedFds: [],
     rootfs: undefined,
   });
 });

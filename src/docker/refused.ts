@@ -57,10 +57,6 @@ export const REFUSED: ReadonlyMap<string, Refusal> = new Map([
     ),
   ],
   ["pod", never("there are no pods; --network, --pid and --ipc container:NAME share what pods share")],
-  [
-    "preserve-fds",
-    never("only standard input, output and error are passed on", NUMBER_UNSET, "bind a fifo or a socket with -v"),
-  ],
   ["secret", notYet("secrets are not there yet", [""], "mount a file: -v FILE:/run/secrets/NAME:ro")],
   ["cpu-count", never(WINDOWS, NUMBER_UNSET)],
   ["cpu-percent", never(WINDOWS, NUMBER_UNSET)],

@@ -100,6 +100,8 @@ export interface RunOptions {
   tlsVerify: boolean | undefined;
   /** Run on a directory instead of an image. */
   rootfs: RootfsRequest | undefined;
+  /** Descriptors of the caller's that the program has at the same numbers: `--preserve-fds`, `--preserve-fd`, `--env-job`. */
+  preservedFds: number[];
 }
 
 /** `--rootfs DIR[:O]`. */
@@ -454,5 +456,6 @@ export function newRunOptions(): RunOptions {
     quiet: false,
     tlsVerify: undefined,
     rootfs: undefined,
+    preservedFds: [],
   };
 }

@@ -69,7 +69,7 @@ export function readSeccompProfile(text: string, target: ProfileTarget): Resolve
 }
 
 /**
- * The same for one that has been read: `linux.seccomp` of the runtime-spec. Whole numbers may be numbers or BigInt.
+ * The same for one that has been read: `linux.seccomp` of the runtime-spec. Whole numbers are BigInt.
  * @throws {SeccompProfileError} Saying which field is wrong.
  */
 export function resolveSeccompProfile(value: unknown, target: ProfileTarget): ResolvedProfile {
@@ -143,8 +143,7 @@ function names(value: Json, where: string): string[] {
   return list(value, where, MAX_RULES).map((name) => typeof name === "string" ? name : fail(`${where} holds no names`));
 }
 
-function number(given: Json, where: string, max: bigint): bigint {
-  const value = typeof given === "number" && Number.isSafeInteger(given) ? BigInt(given) : given;
+function number(value: Json, where: string, max: bigint): bigint {
   if (typeof value !== "bigint" || value < 0n || value > max) fail(`${where} is not a number from 0 to ${max}`);
   return value;
 }

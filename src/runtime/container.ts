@@ -26,7 +26,6 @@ import { openRootfsSteps, pivotSteps, rootfsSteps } from "./rootfs_steps.ts";
 import { type ContainerSetup, requireProcess, type RootfsPlan } from "./setup.ts";
 import { consoleControl } from "./terminal_steps.ts";
 import type { HeldNamespace } from "./map_ids_steps.ts";
-import { ERROR_FD } from "./map_ids.ts";
 import {
   awaitMadeSteps,
   awaitMapSteps,
@@ -35,6 +34,7 @@ import {
   leaveMountsSteps,
   NEST_BUFFERS,
 } from "./nest_steps.ts";
+import { closeParkedSteps, NO_FDS } from "./preserved_fds.ts";
 import { USER_NAMESPACE_BUFFERS } from "./user_namespace.ts";
 import { processSteps } from "./enter_steps.ts";
 import {
@@ -75,6 +75,7 @@ export function planContainer(setup: ContainerSetup, extras?: TapeExtras): Tape 
   // of one that is removed by the tape, nobody looks at what is left of its mounts
   const leavesMounts = isNested(setup) && extras !== undefined && !setup.keepsOutput;
   const relays = setup.stdio.kind === "inherit" ? setup.stdio.relays : [];
+  const preserved = setup.preserved ?? NO_FDS;
   const steps: Step[] = [
     blockSignalsStep(),
     ...deathSignalSteps(setup, "the engine"),
@@ -98,7 +99,14 @@ export function planContainer(setup: ContainerSetup, extras?: TapeExtras): Tape 
       : [
         ...forkHereSteps(setup, extras),
         ...leave,
-        ...waitSteps(relays, cleanUpSteps(setup.rootfs), setup.group, leavesMounts ? dropMountsAtEnd(extras) : extras),
+        ...closeParkedSteps(preserved),
+        ...waitSteps(
+          relays,
+          cleanUpSteps(setup.rootfs),
+          setup.group,
+          leavesMounts ? dropMountsAtEnd(extras) : extras,
+          preserved.error,
+        ),
         ...lostSteps(),
       ]),
 
@@ -129,7 +137,7 @@ export function planContainer(setup: ContainerSetup, extras?: TapeExtras): Tape 
     step("umask", [process.user.umask ?? 0o022], "set", "umask"),
     ...processSteps(setup, process),
   ];
-  return { steps, buffers: new Map([...buffersOf(setup), ...extras?.buffers ?? []]), errorFd: ERROR_FD };
+  return { steps, buffers: new Map([...buffersOf(setup), ...extras?.buffers ?? []]), errorFd: preserved.error };
 }
 
 /** Whether its user namespace is made in another one than the caller's, by the monitor's first fork. */

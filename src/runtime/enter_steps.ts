@@ -27,7 +27,7 @@ import {
 } from "./process_steps.ts";
 import type { ContainerSetup } from "./setup.ts";
 import { controllingTerminalStep, useTerminalSteps } from "./terminal_steps.ts";
-import { ERROR_FD } from "./map_ids.ts";
+import { closeOthersSteps, NO_FDS } from "./preserved_fds.ts";
 import { namespaceOf } from "./namespace_steps.ts";
 
 const LANDLOCK_SCOPES_ABI = 6;
@@ -43,7 +43,7 @@ export function capabilityBits(names: readonly string[] | undefined): bigint {
 export type ProcessSetup =
   & Pick<
     ContainerSetup,
-    "filter" | "filterHidesKeys" | "host" | "init" | "keepGroups" | "map" | "spec"
+    "filter" | "filterHidesKeys" | "host" | "init" | "keepGroups" | "map" | "spec" | "preserved"
   >
   & { readonly deathSignal?: number | undefined; readonly stdio: { readonly kind: ContainerSetup["stdio"]["kind"] } };
 
@@ -77,9 +77,7 @@ export function processSteps(setup: ProcessSetup, process: ProcessSpec): Step[] 
     // with --init the program's session has it
     ...(setup.stdio.kind === "terminal" && !setup.init ? [controllingTerminalStep()] : []),
     // nothing of ours is open in the container but the error pipe, until the program runs
-    step("fcntl", [ERROR_FD, 2, 1], "close on exec", "the error pipe"),
-    step("close_range", [3, ERROR_FD - 1, 0], "close", "descriptor 3"),
-    step("close_range", [ERROR_FD + 1, 0xffffffff, 0], "close", "descriptors above it"),
+    ...closeOthersSteps(setup.preserved ?? NO_FDS),
     step("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0], "be closed to", "ptrace"),
     ...workingDirectorySteps(process.cwd),
     ...boundingSteps(bounding, host.lastCapability),

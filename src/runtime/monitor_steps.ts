@@ -146,11 +146,12 @@ export function waitSteps(
   cleanUp: readonly Step[],
   group?: GroupSetup,
   extras?: { readonly atEnd: readonly Step[]; readonly afterEnd: readonly Step[] },
+  errorFd = ERROR_FD,
 ): Step[] {
   return [
     // the streams are the container's alone, so that they end with it; copiers would wait for ever
     step("close_range", [0, 2, 0], "close", "the streams", { jump: { when: "error", to: "lost" } }),
-    step("close", [ERROR_FD], "close", "the error pipe", { ignore: true }),
+    step("close", [errorFd], "close", "the error pipe", { ignore: true }),
     operate("store", [{ buffer: "pid" }, { result: "init" }, 4], "note the pid"),
     step("write", [REPORT_FD, { buffer: "pid" }, 4], "tell", "the pid", { jump: { when: "error", to: "lost" } }),
     step("wait4", [{ result: "init" }, { buffer: "status" }, 0, 0], "wait for", "the container", {

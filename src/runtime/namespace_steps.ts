@@ -110,7 +110,7 @@ export function fuseNamespaceSteps(setup: ContainerSetup): Step[] {
     steps.push(
       step("unshare", [CLONE_NEWNS], "make", "mount namespace of fuse-overlayfs"),
       step("mount", ["none", "/", 0, MS_REC | MS_SLAVE, 0], "make mounts follow the host's at", "/"),
-      ...fuseSteps(setup.rootfs, becomeRootSteps(rootIds(setup.map))),
+      ...fuseSteps(setup.rootfs, becomeRootSteps(rootIds(setup.map)), setup.preserved?.error),
       step("wait4", [{ result: "fuse fork" }, { buffer: "status" }, 0, 0], "wait for", "fuse-overlayfs", {
         retry: true,
       }),

@@ -206,7 +206,11 @@ export function fuseOptions(rootfs: RootfsPlan & { kind: "fuse-overlayfs" }): st
  * is there, leaving its server behind.
  * @param becomeRoot It mounts by itself as root only.
  */
-export function fuseSteps(rootfs: RootfsPlan & { kind: "fuse-overlayfs" }, becomeRoot: readonly Step[]): Step[] {
+export function fuseSteps(
+  rootfs: RootfsPlan & { kind: "fuse-overlayfs" },
+  becomeRoot: readonly Step[],
+  errorFd = ERROR_FD,
+): Step[] {
   return [
     // what it says is shown only when it fails: some versions complain of options that every mount has
     step("memfd_create", ["fuse-overlayfs", 0], "make a file for", "the messages of fuse-overlayfs", { id: MESSAGES }),
@@ -219,10 +223,10 @@ export function fuseSteps(rootfs: RootfsPlan & { kind: "fuse-overlayfs" }, becom
     step("dup3", [{ result: "fuse null" }, 0, 0], "use as stdin", "/dev/null"),
     step("dup3", [{ result: "fuse null" }, 1, 0], "use as stdout", "/dev/null"),
     step("dup3", [{ result: MESSAGES }, 2, 0], "use as stderr", "the file for messages"),
-    step("close_range", [3, 3, 0], "close", "descriptor 3"),
-    step("close_range", [5, 0xffffffff, 0], "close", "descriptors from 5 on"),
+    step("close_range", [3, errorFd - 1, 0], "close", "descriptors below the error pipe"),
+    step("close_range", [errorFd + 1, 0xffffffff, 0], "close", `descriptors from ${errorFd + 1} on`),
     // its server lives as long as the container: the end of the pipe is waited for
-    step("fcntl", [ERROR_FD, F_SETFD, FD_CLOEXEC], "close on exec", "the error pipe"),
+    step("fcntl", [errorFd, F_SETFD, FD_CLOEXEC], "close on exec", "the error pipe"),
     step(
       "execve",
       [

@@ -9,6 +9,7 @@ import type { LayeredRootfs } from "#storage/driver.ts";
 import type { NetworkAttachment } from "./attach_steps.ts";
 import type { GroupSetup } from "./group_steps.ts";
 import type { MaskKind } from "./mask_steps.ts";
+import type { PreservedFds } from "./preserved_fds.ts";
 
 /** What a process of the engine's exits with when it cannot do its work, as with Docker. */
 export const ENGINE_FAILED = 125;
@@ -96,6 +97,8 @@ export interface ContainerSetup {
   /** The networks that it is joined to: its user namespace is made below the user's shared one then. */
   readonly attachment?: NetworkAttachment | undefined;
   readonly host: HostFeatures;
+  /** Descriptors of the caller's that it keeps; of one whose output is not kept alone. */
+  readonly preserved?: PreservedFds;
   readonly stdio: StdioPlan;
   /** Whether the monitor goes on with a tape of its own, which keeps the output: always with a terminal. */
   readonly keepsOutput: boolean;

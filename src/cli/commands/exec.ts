@@ -1,3 +1,4 @@
+import { FOREGROUND_HINT, requireOutsideJob } from "#engine/require_outside_job.ts";
 import { readExec } from "#docker/exec_request.ts";
 import { execInContainer } from "#engine/inside/exec.ts";
 import { holdSignals } from "#engine/streams/foreground.ts";
@@ -22,6 +23,7 @@ export async function runExec({ options: flags, args, global }: Invocation): Pro
     readFile: readSmallFile,
   });
   const { interactive, tty, detach } = options;
+  if (detach) requireOutsideJob("run a program in the background", FOREGROUND_HINT);
   if (tty && interactive && !detach && !isTerminal(STDIN)) {
     throw usageError("the input device is not a TTY", 1, "leave out -t, which is for people at a terminal");
   }

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { readRun, type RunContext, type RunRead } from "#docker/read_run.ts";
 import { openEngine } from "#engine/engine.ts";
+import { FOREGROUND_HINT, requireOutsideJob } from "#engine/require_outside_job.ts";
 import { notifyReady, parseNotifyMode, passNotifySocket } from "#engine/life/notify_systemd.ts";
 import { keepsOutput } from "#engine/record/keeps_output.ts";
 import type { StayEnd } from "#engine/life/stay_with_container.ts";
@@ -50,6 +51,17 @@ export async function runRun(invocation: Invocation): Promise<number> {
   if (read.options.tty && read.options.interactive && !read.options.detach && !await isTerminal(0)) {
     throw usageError("the input device is not a TTY", 1, "leave out -t, which is for people at a terminal");
   }
+  if (read.options.preservedFds.length > 0 && keepsOutput(read.request, read.options)) {
+    throw usageError(
+      "descriptors can be passed on to a container only that has the caller's streams",
+      125,
+      "add --rm, and leave out -t, -d and --restart",
+    );
+  }
+  if (read.request.restart.kind !== "no") {
+    requireOutsideJob("keep a restart policy", "the batch system restarts jobs: --requeue");
+  }
+  if (read.options.detach) requireOutsideJob("start a container in the background", FOREGROUND_HINT);
   if (replaces) await (await import("#engine/life/replace_container.ts")).replaceContainer(engine, read.options.name!);
   if (!keepsOutput(read.request, read.options)) return (await runContainer(input)).exitCode;
   const { id, end } = await (await import("#engine/life/run_kept.ts")).runKept(input);

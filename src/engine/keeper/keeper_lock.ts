@@ -9,6 +9,7 @@
 import { closeSync, constants, mkdirSync, openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { hashHex } from "#ffi/mod.ts";
+import { batchJob } from "#linux/batch_job.ts";
 import { spawn } from "#linux/spawn.ts";
 import type { Fd } from "#linux/call.ts";
 import { workerEnvironment } from "#runtime/launch_worker.ts";
@@ -51,6 +52,8 @@ export function wakeKeeper(places: Places): void {
  * What there is to see must be written before.
  */
 export function callKeeper(places: Places): void {
+  // a job has none of its own (Slurm); what the command itself looks after goes on
+  if (batchJob() !== undefined) return wakeKeeper(places);
   const lock = lockKeeper(places);
   if (lock === undefined) return wakeKeeper(places);
   closeSync(lock);

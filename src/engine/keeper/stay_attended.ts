@@ -1,4 +1,5 @@
 import { closeSync } from "node:fs";
+import { batchJob } from "#linux/batch_job.ts";
 import type { Engine } from "../engine.ts";
 import { callKeeper, lockKeeper } from "./keeper_lock.ts";
 
@@ -9,7 +10,11 @@ const LOOK_MS = 30_000;
  * Calls a keeper for a container in the foreground, and again where it has gone: one that was called within a unit of systemd
  * ends with that unit, whatever else it looked after.
  */
-export function stayAttended(engine: Pick<Engine, "dataRoot" | "runRoot">): { stop(): void } {
+export function stayAttended(engine: Pick<Engine, "dataRoot" | "runRoot" | "warn">): { stop(): void } {
+  if (batchJob() !== undefined) {
+    engine.warn("health checks are not run in a job: who runs them would outlive the command");
+    return { stop() {} };
+  }
   const look = (act: () => void) => {
     try {
       act();

@@ -5,6 +5,8 @@
  */
 import type { Fd } from "#linux/call.ts";
 import { AT_FDCWD, close, O_DIRECTORY, O_RDONLY, openAt } from "#linux/file.ts";
+import { inheritedFd } from "#linux/inherited.ts";
+import { DugoutError } from "#oci/error.ts";
 import { mapText } from "#linux/idmap.ts";
 import { readTerminalSize } from "#linux/terminal.ts";
 import type { RunOptions, RunRequest } from "#docker/run_request.ts";
@@ -89,7 +91,7 @@ interface Started {
 }
 
 function prepare(
-  { engine, request }: RunInput,
+  { engine, request, options }: RunInput,
   plan: Plan,
   mounts: readonly OpenedMount[],
   { relays, hasTerminal }: StdioFds,
@@ -103,6 +105,7 @@ function prepare(
     mounts,
     stdio: { kind: "inherit", relays },
     keepsOutput: false,
+    preservedFds: options.preservedFds,
     guardTerminal: hasTerminal,
     terminal: undefined,
     parentFile,
@@ -181,6 +184,8 @@ interface Footing {
 
 /** Undefined where the plan is not to be remembered, or something has just changed. */
 async function findFooting({ engine, words, options, transformTape }: RunInput): Promise<Footing | undefined> {
+  // a tape that is remembered knows of no descriptors
+  if (options.preservedFds.length > 0) return undefined;
   if (words === undefined || transformTape !== undefined || !options.rm) return undefined;
   const [{ ownProgram, planKey }, { surveyGround }] = await Promise.all([
     import("../again/key.ts"),
@@ -313,11 +318,25 @@ function keepPlan(
     });
 }
 
+/** The caller's descriptors that the container keeps, where the player has them meanwhile. @throws {DugoutError} FD_CLOSED. */
+function passFds({ preserved }: Prepared["setup"]): { child: number; ours: Fd }[] {
+  return (preserved?.preserved ?? []).map((number, index) => {
+    const ours = inheritedFd(number);
+    if (ours === undefined) {
+      throw new DugoutError("FD_CLOSED", `Cannot pass on descriptor ${number}: the caller has none of that number`, {
+        hint: "--preserve-fds counts from 3; --preserve-fd names numbers",
+      });
+    }
+    return { child: preserved!.parked + index, ours };
+  });
+}
+
 function start(prepared: Prepared, { directory, limits }: Plan, name: string, stdio: StdioFds): Running {
+  const passed = passFds(prepared.setup);
   const state = openAt(AT_FDCWD, directory.state, O_RDONLY | O_DIRECTORY);
   return startContainer(prepared.setup, prepared.tape, {
     stdio: stdio.stdio,
-    others: stdio.relayFds,
+    others: [...stdio.relayFds, ...passed],
     state,
     joinGroup: limits?.joinGroup({ id: directory.id, name }),
     release() {

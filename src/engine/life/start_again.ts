@@ -5,6 +5,7 @@
  */
 import type { Fd } from "#linux/call.ts";
 import { DugoutError } from "#oci/error.ts";
+import { FOREGROUND_HINT, requireOutsideJob } from "../require_outside_job.ts";
 import { openParentNamespace } from "#runtime/holder/parent_namespace.ts";
 import { type ContainerRecord, readRecord } from "../record/container_record.ts";
 import { readStatus } from "../record/containers.ts";
@@ -52,6 +53,7 @@ export async function startAgain(
       throw new DugoutError("CONTAINER_UNKNOWN", `No such container: ${id.slice(0, 12)}`, { exitCode: 1 });
     }
     if (isRunning(engine, record)) return { kind: "running" };
+    if (!options.isAttached) requireOutsideJob("start a container in the background", FOREGROUND_HINT);
     // ids are mapped by programs of the system while we plan
     const parent = parentMap(engine, readKeptRequest(record).request);
     using held = parent === undefined ? undefined : openParentNamespace(engine.runRoot, parent);

@@ -24,6 +24,7 @@ import type { Engine } from "../engine.ts";
 import type { HostEntry } from "../prepare/etc_files.ts";
 import { findContainer } from "../record/containers.ts";
 import { readState } from "../record/state.ts";
+import { requireOutsideJob } from "../require_outside_job.ts";
 import { wantsNetworks } from "./wants_networks.ts";
 
 /** Networks that a container has joined. */
@@ -106,6 +107,7 @@ export async function openNetworking(
   { map, root }: { readonly map: IdMap; readonly root: { readonly config: RunConfig } },
 ): Promise<Networking | undefined> {
   if (!wantsNetworks(request)) return undefined;
+  requireOutsideJob("start the network's processes", "--network host, which is the default in a job, or none");
   const joiner = { id, name, firstLink: 0, ports: portsOf(request, root.config) };
   const { holder, networks, hasStack } = await joinNetworks(networkContext(engine), joiner, wishesOf(request));
   if (!hasStack && networks.some(({ network }) => !network.internal)) engine.warn(`${NO_TAPS}: ${NO_TAPS_HINT}`);

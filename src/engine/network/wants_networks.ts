@@ -5,14 +5,19 @@
  * @module
  */
 import { addressOf, cString } from "#ffi/mod.ts";
+import { batchJob } from "#linux/batch_job.ts";
 import { tryCall } from "#linux/call.ts";
 import { AT_FDCWD } from "#linux/file.ts";
 import type { RunRequest } from "#docker/run_request.ts";
 
 const [R_OK, W_OK] = [4, 2];
 
-/** `bridge` where taps can be opened, since that is its way outwards; else the host's. */
+/**
+ * `bridge` where taps can be opened, since that is its way outwards; else the host's, as in a job of a batch system: the
+ * stack outlives its command, and nothing may that belongs to a job.
+ */
 export function defaultNetworkKind(): "bridge" | "host" {
+  if (batchJob() !== undefined) return "host";
   const path = cString("/dev/net/tun");
   return tryCall("faccessat", AT_FDCWD, addressOf(path), R_OK | W_OK) === 0 ? "bridge" : "host";
 }

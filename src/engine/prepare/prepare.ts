@@ -6,6 +6,7 @@
 import * as fs from "node:fs";
 import { basename, join } from "node:path";
 import { HOST_ARCH } from "#linux/arch.ts";
+import { batchJob } from "#linux/batch_job.ts";
 import { type IdMap, insideId, isSingle, mapName, outsideId } from "#linux/idmap.ts";
 import { machineName } from "#linux/machine.ts";
 import { planSeccomp } from "#linux/seccomp.ts";
@@ -21,6 +22,7 @@ import { planContainer } from "#runtime/container.ts";
 import { chooseIdMap, isMapped } from "#runtime/identity.ts";
 import type { Digest } from "#oci/digest.ts";
 import { lockedFlags } from "#runtime/mount_steps.ts";
+import { planPreserved } from "#runtime/preserved_fds.ts";
 import { resolveInLayers } from "#runtime/resolve.ts";
 import {
   type ContainerSetup,
@@ -79,6 +81,8 @@ export interface PrepareInput {
   readonly stdio: StdioPlan;
   /** Whether the monitor goes on with a tape of its own, which keeps the output. */
   readonly keepsOutput: boolean;
+  /** Descriptors of the caller's that it keeps. */
+  readonly preservedFds?: readonly number[];
   /** Whether it lives on when its caller is gone. */
   readonly outlivesCaller?: boolean;
   /** Whether a terminal of the caller's is among the container's descriptors. */
@@ -272,6 +276,7 @@ export function prepareContainer(input: PrepareInput): Prepared {
     ...(networking === undefined ? {} : { attachment: networking.attachment }),
     host: engine.host,
     stdio,
+    ...(input.preservedFds?.length ? { preserved: planPreserved(input.preservedFds) } : {}),
     keepsOutput: input.keepsOutput,
     init: request.init,
     group: groupSetup(directory.id, input.limits?.group),
@@ -281,7 +286,7 @@ export function prepareContainer(input: PrepareInput): Prepared {
     // without an id of the caller's, nothing else of theirs either
     keepGroups: request.groupAdd.includes("keep-groups") ||
       (user.uid === 0 && request.groupAdd.length === 0 && request.userns.kind !== "nomap"),
-    deathSignal: input.outlivesCaller || process.env["SLURM_JOB_ID"] === undefined ? undefined : SIGNALS.KILL,
+    deathSignal: input.outlivesCaller || batchJob() === undefined ? undefined : SIGNALS.KILL,
     resolve: (path) => resolveInLayers(layers, path).path,
     lockedFlags: (source) => lockedFlags(statFileSystem(source).flags),
     // what is not there yet are files that the engine writes before the start

@@ -4,7 +4,7 @@
  * @module
  */
 import { capabilityNumber } from "#linux/capabilities.ts";
-import { F_SETFD, FD_CLOEXEC, O_CLOEXEC, O_DIRECTORY, O_PATH } from "#linux/file.ts";
+import { O_CLOEXEC, O_DIRECTORY, O_PATH } from "#linux/file.ts";
 import { PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, PR_SET_DUMPABLE } from "#linux/prctl.ts";
 import { parseRlimitName, rlimitNumber } from "#linux/rlimits.ts";
 import type { HookSpec, LinuxSpec, ProcessSpec } from "#oci/runtime_spec.ts";
@@ -27,6 +27,7 @@ import {
   userSteps,
   workingDirectorySteps,
 } from "../process_steps.ts";
+import { closeOthersSteps } from "../preserved_fds.ts";
 import { controllingTerminalStep, useTerminalSteps } from "../terminal_steps.ts";
 import { hookSteps } from "./hook_steps.ts";
 import { schedulingSteps } from "./scheduling_steps.ts";
@@ -73,7 +74,7 @@ export function bundleProcessSteps(plan: BundleProcess): Step[] {
     ...(plan.newKeyring ? keyringSteps(true) : []),
     ...schedulingSteps(process, plan.personality),
     ...(process.terminal ? [...useTerminalSteps(), controllingTerminalStep()] : []),
-    ...descriptorSteps(fds, plan.gate !== undefined || plan.hooks.length > 0),
+    ...closeOthersSteps(fds, plan.gate !== undefined || plan.hooks.length > 0 ? [fds.gate, fds.startState] : []),
     step("prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0], "be closed to", "ptrace"),
     ...workingDirectorySteps(process.cwd),
     ...boundingSteps(bits(sets.bounding), last),
@@ -108,24 +109,6 @@ function ambientSteps(ambient: bigint, last: number): Step[] {
   return Array.from({ length: last + 1 }, (_, number) => number).filter((number) => ambient >> BigInt(number) & 1n).map(
     (number) => step("prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0], "keep capability", String(number)),
   );
-}
-
-/** Those that the container keeps get their numbers; all others are closed, but for ours, which close with exec. */
-function descriptorSteps({ preserved, error, gate, startState, parked }: FdPlan, waits: boolean): Step[] {
-  const ours = waits ? [error, gate, startState] : [error];
-  const kept = [...preserved, ...ours].sort((a, b) => a - b);
-  const steps = preserved.map((fd, index) => step("dup3", [parked + index, fd, 0], "give", `descriptor ${fd}`));
-  let from = 3;
-  for (const fd of kept) {
-    if (fd > from) steps.push(step("close_range", [from, fd - 1, 0], "close", `descriptors ${from} to ${fd - 1}`));
-    from = fd + 1;
-  }
-  steps.push(step("close_range", [from, 0xffffffff, 0], "close", `descriptors from ${from} on`));
-  for (const fd of ours) {
-    // a gate that is not there was not asked for
-    steps.push(step("fcntl", [fd, F_SETFD, FD_CLOEXEC], "close on exec", `descriptor ${fd}`, { ignore: fd !== error }));
-  }
-  return steps;
 }
 
 /** Tells that all is well, and waits until it is started. */

@@ -5,6 +5,7 @@
  * @module
  */
 import type { IdMap } from "#linux/idmap.ts";
+import type { PreservedFds } from "../preserved_fds.ts";
 import type { MountContext } from "../setup.ts";
 
 /** The player's descriptors, besides those of `../setup.ts` and `../map_ids.ts`. */
@@ -17,23 +18,18 @@ export const HOOK_STATE_FD = 12;
 const FIRST_HIGH_FD = 190;
 
 /** Descriptors that keep their numbers, and the places of ours above them. */
-export interface FdPlan {
-  /** The numbers in the container, besides 0, 1 and 2; in order. */
-  readonly preserved: readonly number[];
-  readonly error: number;
+export interface FdPlan extends PreservedFds {
   /** The fifo that a created container waits at. */
   readonly gate: number;
   /** What hooks at the start read: the state of a created container. */
   readonly startState: number;
-  /** Where the preserved ones are until all else is closed: this number on, one each. */
-  readonly parked: number;
 }
 
 /** Lays out descriptors for a container that keeps those. */
 export function planFds(preserved: readonly number[]): FdPlan {
-  const error = Math.max(FIRST_HIGH_FD, ...preserved.map((fd) => fd + 1));
+  const gate = Math.max(FIRST_HIGH_FD, ...preserved.map((fd) => fd + 1));
   const sorted = [...preserved].sort((a, b) => a - b);
-  return { preserved: sorted, error, gate: error + 1, startState: error + 2, parked: error + 3 };
+  return { preserved: sorted, gate, startState: gate + 1, error: gate + 2, parked: gate + 3 };
 }
 
 /** How a container of a bundle is started. */
