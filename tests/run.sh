@@ -15,6 +15,11 @@ if [[ -x $kernels/kernel-run ]]; then
   export DUGOUT_TEST_KERNELS=$kernels
   node dist/build.mjs arm64 || echo "run.sh: no binary for arm64: its guests are skipped"
 fi
+slurm=${DUGOUT_TEST_SLURM:-$repository/../shared/slurm}
+if [[ -x $slurm/slurm-up ]]; then
+  DUGOUT_TEST_SLURM=$(realpath "$slurm")
+  export DUGOUT_TEST_SLURM
+fi
 
 # shellcheck source=tests/setup/stage.sh
 . tests/setup/stage.sh
