@@ -49,6 +49,14 @@ const containersOf = (box: Sandbox) => join(box.store, "containers");
 const leftOf = (box: Sandbox) =>
   readdirSync(containersOf(box)).filter((name) => name !== "names" && !name.startsWith("."));
 
+/** The next command finds what a killed one has left, as soon as its last process is gone. */
+async function untilSwept(box: Sandbox): Promise<void> {
+  await until("the next command has found nothing left", async () => {
+    await box.succeed(["ps", "-a", "-q"]);
+    return leftOf(box).length === 0;
+  });
+}
+
 asBoth(
   "Slurm 1, 2 and 3: a container is a child of its step, has its signals and exit codes, and ends with its command",
   async (box) => {
