@@ -377,6 +377,112 @@ asBoth("A-102 a container that holds all inotify instances does not keep the nex
 }, { skip: skip || (existsSync("/usr/bin/python3") ? false : "needs python3") });
 
 asBoth(
+  "A-101 two containers that share what they fill can be removed while it is full, and another one runs",
+  async (box) => {
+    const debian = `${REGISTRY}/debian`;
+    await box.succeed(["pull", "-q", debian]);
+    // System V segments until the kernel has no more (kernel.shmmni of the namespace), and a full /dev/shm
+    const perl = "$n++ while defined shmget(0, 4096, 0600 | 512); $| = 1; print qq(full $n\\n); sleep 1000";
+    const fill = `dd if=/dev/zero of=/dev/shm/f bs=64k 2>/dev/null; exec perl -e '${perl}'`;
+    const common = ["-d", "--network", "none"];
+    await box.succeed([
+      "run",
+      ...common,
+      "--name",
+      "first",
+      "--ipc",
+      "shareable",
+      "--shm-size",
+      "1m",
+      debian,
+      "sh",
+      "-c",
+      fill,
+    ]);
+    await box.succeed(["run", ...common, "--name", "second", "--ipc", "container:first", debian, "sh", "-c", fill]);
+    const follow =
+      `for c in first second; do until "$0" logs $c | grep -q full; do sleep 0.1; done; done; "$0" logs first`;
+    const { stdout } = await box.run(["sh", "-c", follow, DUGOUT], { timeoutMs: 60_000 });
+    assert.match(stdout, /^full [1-9]\d\d+$/m);
+    assert.equal(await output(box, "echo another runs; ls /dev/shm"), "another runs\n");
+    await box.succeed(["stop", "-t", "1", "first"], { timeoutMs: 30_000 });
+    await box.succeed(["rm", "-f", "first", "second"]);
+    assert.equal((await box.succeed(["ps", "-aq"])).stdout, "");
+  },
+  { skip },
+);
+
+asBoth(
+  "A-102 where inotify instances and pipes are used up, logs, events, stop and a new start work all the same",
+  async (box) => {
+    await output(box, "true");
+    await box.succeed([
+      "run",
+      "-d",
+      "--name",
+      "one",
+      "--network",
+      "none",
+      IMAGE,
+      "sh",
+      "-c",
+      "echo said; exec sleep 1000",
+    ]);
+    // what a container of this user's could do as well: these are counted for the user (inotify(7), pipe(7))
+    const program = `import ctypes,fcntl,os,resource,sys
+libc=ctypes.CDLL(None)
+resource.setrlimit(resource.RLIMIT_NOFILE,(resource.getrlimit(resource.RLIMIT_NOFILE)[1],)*2)
+held=[]
+while libc.inotify_init()>=0: pass
+try:
+  while True:
+    held.append(os.pipe()); fcntl.fcntl(held[-1][0],1031,1<<20)
+except OSError: pass
+print('held',flush=True)
+sys.stdin.read()`;
+    const script =
+      `mkfifo hold; python3 -c "$P" <hold >held & pid=$!; exec 3>hold; until grep -q held held 2>/dev/null; do sleep 0.05; done
+    "$0" logs one; ("$0" logs -f one >followed; echo end >>followed) & follower=$!
+    until grep -q said followed; do sleep 0.05; done
+    "$0" run -d --name two --network none ${IMAGE} true >/dev/null; "$0" wait two
+    "$0" stop -t 0 one; wait $follower; cat followed
+    "$0" events --since 5m --stream=false --format '{{.Action}}' --filter event=start | wc -l
+    exec 3>&-; wait $pid; true`;
+    const { stdout, stderr } = await box.run(["sh", "-c", script, DUGOUT], { env: { P: program }, timeoutMs: 60_000 });
+    assert.equal(stdout, "said\n0\none\nsaid\nend\n3\n", stderr);
+    await box.succeed(["rm", "one", "two"]);
+  },
+  { skip: skip || (existsSync("/usr/bin/python3") ? false : "needs python3") },
+);
+
+asBoth("C-023 a working directory below a bind is made there, and one in /tmp is not the host's", async (box) => {
+  mkdirSync(join(box.home, "work"));
+  if (process.getuid?.() === 0) chownSync(join(box.home, "work"), box.user.uid, box.user.gid);
+  const bind = ["-v", `${box.home}/work:/w`, "-w", "/w/not/there"];
+  assert.equal(await output(box, "pwd; touch here", bind), "/w/not/there\n");
+  assert.ok(existsSync(join(box.home, "work/not/there/here")));
+  const name = `dugout-c023-${process.pid}`;
+  assert.equal(await output(box, "pwd", ["-w", `/tmp/${name}/exist`]), `/tmp/${name}/exist\n`);
+  assert.equal(existsSync(`/tmp/${name}`), false);
+}, { skip });
+
+asBoth(
+  "in a batch job a container ends with the command that runs it, and one in the background does not",
+  async (box) => {
+    await output(box, "true");
+    const script = `export SLURM_JOB_ID=17
+    "$DUGOUT" run --rm -q --network none --pidfile pid ${IMAGE} sh -c 'echo up; exec sleep 1000' >out & cli=$!
+    until grep -q up out; do sleep 0.05; done
+    kill -KILL $cli; wait $cli
+    while grep -qs '^State:.[^ZX]' /proc/$(cat pid)/status; do sleep 0.05; done; echo ended
+    "$DUGOUT" run -d -q --network none --name kept ${IMAGE} sleep 1000 >/dev/null; "$DUGOUT" ps -q | wc -l; "$DUGOUT" rm -f kept`;
+    const { stdout, stderr } = await box.run(["sh", "-c", script], { env: { DUGOUT }, timeoutMs: 30_000 });
+    assert.equal(stdout, "ended\n1\nkept\n", stderr);
+  },
+  { skip },
+);
+
+asBoth(
   "C-063 a directory service's getsubids is asked where the files have nothing; what cannot be mapped is said",
   async (box) => {
     const bin = join(box.path, "bin");

@@ -4,8 +4,8 @@
  * @module
  */
 import { addressOf, allocate, cString, readLater } from "#ffi/mod.ts";
-import { call, expectResult, type Fd, tryCall } from "./call.ts";
-import { EINTR } from "./errno_values.ts";
+import { expectResult, type Fd, tryCall } from "./call.ts";
+import { EINTR, EMFILE } from "./errno_values.ts";
 import { close } from "./file.ts";
 
 export const IN_MODIFY = 0x2;
@@ -38,9 +38,15 @@ export interface Watches {
   [Symbol.dispose](): void;
 }
 
-/** Opens an inotify instance. @throws {OsError} EMFILE where the user has too many. */
-export function openWatches(): Watches {
-  const fd = call("inotify_init1", "watches", IN_CLOEXEC) as Fd;
+/**
+ * Opens an inotify instance.
+ * @returns undefined where the user has as many as may be had (EMFILE; fs.inotify.max_user_instances, 128 as a rule, counts for all of a user's
+ * processes and containers): then one has to look now and then (A-102).
+ */
+export function openWatches(): Watches | undefined {
+  const opened = tryCall("inotify_init1", IN_CLOEXEC);
+  if (opened === -EMFILE) return undefined;
+  const fd = expectResult(opened, "inotify_init1", "watches") as Fd;
   const buffer = allocate(BUFFER_BYTES);
   return {
     add: (path, mask) => tryCall("inotify_add_watch", fd, addressOf(cString(path)), mask),

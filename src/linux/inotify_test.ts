@@ -9,6 +9,7 @@ test("a watch tells of what is made in a directory, by name", async () => {
   const directory = mkdtempSync(join(tmpdir(), "inotify-"));
   try {
     using watches = openWatches();
+    assert.ok(watches !== undefined);
     const watch = watches.add(directory, IN_CREATE | IN_CLOSE_WRITE);
     assert.ok(watch > 0);
     assert.equal(watches.add(join(directory, "none"), IN_CREATE), -2);

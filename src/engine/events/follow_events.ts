@@ -27,7 +27,7 @@ export interface EventSpan {
   readonly follows: boolean;
 }
 
-/** A monitor that was killed leaves nothing that could be watched for: processes are looked for so often. */
+/** A monitor that was killed leaves nothing that could be watched for: processes are looked for so often. All is, where nothing can be watched. */
 const LOOK_MS = 1000;
 const ID = /^[0-9a-f]{64}$/;
 const STATE_FILE = "state.json";
@@ -65,6 +65,7 @@ function watchEnds(engine: Engine): EndWatcher {
   /** Again now and then: directories may be swept away and made anew (C-058). */
   const watchDirectories = (): void => {
     mkdirSync(states, { recursive: true, mode: 0o700 });
+    if (watches === undefined) return;
     watches.add(engine.runRoot, IN_MODIFY | IN_CREATE | IN_MOVED_TO);
     statesWatch = watches.add(states, IN_CREATE | IN_MOVED_TO);
   };
@@ -73,6 +74,7 @@ function watchEnds(engine: Engine): EndWatcher {
   const running = new Set<string>();
 
   const begin = (id: string): void => {
+    if (watches === undefined) return;
     const watch = watches.add(join(states, id), IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE_SELF);
     if (watch >= 0) watched.set(watch, id);
   };
@@ -89,6 +91,7 @@ function watchEnds(engine: Engine): EndWatcher {
 
   let pending: Promise<void> | undefined;
   const wait = async (): Promise<void> => {
+    if (watches === undefined) return await new Promise(() => {});
     for (const { watch, name } of await watches.next()) {
       if (watch === statesWatch && ID.test(name)) {
         begin(name);
@@ -115,9 +118,10 @@ function watchEnds(engine: Engine): EndWatcher {
       const first = await Promise.race([pending, limit]);
       clearTimeout(timer);
       if (first !== "limit") return;
+      if (watches === undefined) return this.look();
       watchDirectories();
       for (const id of [...running]) check(id);
     },
-    [Symbol.dispose]: () => watches[Symbol.dispose](),
+    [Symbol.dispose]: () => watches?.[Symbol.dispose](),
   };
 }

@@ -26,7 +26,7 @@ import { type ContainerState } from "../record/state.ts";
 import { keeperDirectory, lockKeeper } from "./keeper_lock.ts";
 import { giveUpRestart, isRestarting, postponeRestart, restartDueMs } from "./restart_plan.ts";
 import { restartPolicyOf } from "./restart_policy.ts";
-import { openWake, sleepAsTape } from "./sleep_as_tape.ts";
+import { openWake, sleepAsTape, type Wake } from "./sleep_as_tape.ts";
 
 /** A shorter sleep is not worth a start of the program. */
 const SHORT_MS = 1_000;
@@ -62,7 +62,7 @@ export async function keep(engine: Engine, inherited?: number): Promise<void> {
     if (lock === undefined) return;
     const wake = openWake(engine);
     const end = await keepUntilQuiet(engine, lock, wake);
-    close(wake);
+    close(wake.fd);
     closeSync(lock);
     lock = undefined;
     // whoever called while we were about to leave found the lock taken
@@ -70,7 +70,7 @@ export async function keep(engine: Engine, inherited?: number): Promise<void> {
   }
 }
 
-async function keepUntilQuiet(engine: Engine, lock: number, wake: Fd): Promise<"asleep" | "nothing left"> {
+async function keepUntilQuiet(engine: Engine, lock: number, wake: Wake): Promise<"asleep" | "nothing left"> {
   const busy = new Map<string, Promise<void>>();
   for (;;) {
     const { duties, processes, ids } = makeRounds(engine);

@@ -8,7 +8,8 @@
  * @module
  */
 import { addressOf, allocate, cString } from "#ffi/mod.ts";
-import { call, type Fd, tryCall } from "#linux/call.ts";
+import { call, expectResult, type Fd, tryCall } from "#linux/call.ts";
+import { EMFILE } from "#linux/errno_values.ts";
 import { close, F_SETFD, FD_CLOEXEC, O_CLOEXEC } from "#linux/file.ts";
 import { POLLFD, POLLIN } from "#linux/poll.ts";
 import { PR_SET_NAME } from "#linux/prctl.ts";
@@ -33,12 +34,21 @@ const LOOK_AGAIN_MS = 5_000;
 /** Both processes have ended since the look. */
 const SETTLE_MS = 50;
 
-/** What tells of `wake`: opened before the keeper looks, so that nothing is missed between the look and the sleep. */
-export function openWake(places: Pick<Engine, "dataRoot" | "runRoot">): Fd {
+/** What tells a keeper that there is something to see. */
+export interface Wake {
+  readonly fd: Fd;
+  /** Whether it never tells: the user has as many inotify instances as may be had, and one looks now and then (A-102). */
+  readonly isDeaf: boolean;
+}
+
+/** Opens it, before the keeper looks, so that nothing is missed between the look and the sleep. */
+export function openWake(places: Pick<Engine, "dataRoot" | "runRoot">): Wake {
   const directory = keeperDirectory(places);
-  const fd = call("inotify_init1", directory, O_CLOEXEC) as Fd;
+  const opened = tryCall("inotify_init1", O_CLOEXEC);
+  if (opened === -EMFILE) return { fd: call("eventfd2", "wake", 0, O_CLOEXEC) as Fd, isDeaf: true };
+  const fd = expectResult(opened, "inotify_init1", directory) as Fd;
   call("inotify_add_watch", directory, fd, addressOf(cString(directory)), IN_CLOSE_WRITE);
-  return fd;
+  return { fd, isDeaf: false };
 }
 
 /** Takes over the lock in a keeper that was a tape. */
@@ -55,7 +65,7 @@ export function inheritedLock(): number {
 export function sleepAsTape(
   places: Pick<Engine, "dataRoot" | "runRoot">,
   lock: number,
-  wake: Fd,
+  wake: Wake,
   processes: readonly Pick<ContainerState, "monitor" | "pid">[],
   forMs: number | undefined,
 ): void {
@@ -69,12 +79,12 @@ export function sleepAsTape(
       if (fd < 0) atMostMs(SETTLE_MS);
       else watched.push(fd as Fd);
     }
-    if (processes.length > MOST_PROCESSES) atMostMs(LOOK_AGAIN_MS);
+    if (processes.length > MOST_PROCESSES || wake.isDeaf) atMostMs(LOOK_AGAIN_MS);
     const { errors } = startTape(planSleep(places, watched.length, forMs), {
       name: "dugout-keeper",
       fds: [
         { child: LOCK_FD, ours: lock as Fd },
-        { child: WAKE_FD, ours: wake },
+        { child: WAKE_FD, ours: wake.fd },
         ...watched.map((ours, index) => ({ child: FIRST_PROCESS_FD + index, ours })),
       ],
     });
