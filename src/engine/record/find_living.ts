@@ -62,6 +62,8 @@ function isClosedMonitor(pid: number): boolean {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EACCES") return false;
   }
+  // closed are those of a process that has ended, too, until somebody waits for it
+  if (readStartTime(pid) === undefined) return false;
   try {
     return /^(?:dugout-monitor|[0-9]+)$/.test(readFileSync(`/proc/${pid}/comm`, "latin1").trim());
   } catch {
