@@ -8,7 +8,6 @@
 import { leaveSession } from "#cgroup/own_scope.ts";
 import { closeSync, watch } from "node:fs";
 import { join } from "node:path";
-import type { Fd } from "#linux/call.ts";
 import { close } from "#linux/file.ts";
 import { DugoutError } from "#oci/error.ts";
 import { listContainers } from "../record/containers.ts";
