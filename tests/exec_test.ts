@@ -44,8 +44,8 @@ async function start(box: Sandbox, flags: readonly string[] = [], name = "cc"): 
 }
 
 /** Lines of shell with `D` for the binary. */
-function script(box: Sandbox, lines: string): Promise<Result> {
-  return box.run(["sh", "-c", `D=${DUGOUT}; ${lines}`], { timeoutMs: 60_000 });
+function script(box: Sandbox, lines: string, timeoutMs = 60_000): Promise<Result> {
+  return box.run(["sh", "-c", `D=${DUGOUT}; ${lines}`], { timeoutMs });
 }
 
 withContainers(
@@ -219,6 +219,73 @@ withContainers(
   },
   { skip },
 );
+
+withContainers(
+  "A-023 300 programs enter while one inside writes to whatever is executed: the engine's files are whole, and nothing is left",
+  async (box) => {
+    await start(box);
+    const digests = () =>
+      script(
+        box,
+        `sha256sum $D; find "$XDG_RUNTIME_DIR" /run/user/$(id -u) -name 'player*' -exec sha256sum {} + 2>/dev/null | sort -u`,
+      );
+    await output(box, "cc", "true");
+    const before = (await digests()).stdout;
+    const holds = `m=$($D inspect -f '{{.State.Pid}}' cc); m=$(awk '{ print $4 }' /proc/$m/stat)
+      ls /proc/$m/fd | wc -l; awk '/VmSize/ { print $2 }' /proc/$m/status;
+      find "$(readlink /proc/$m/fd/9)" -not -path '*/exec*' | wc -l`;
+    const held = (await script(box, holds)).stdout;
+    const inside = "while [ ! -e /tmp/stop ]; do for p in /proc/[0-9]*; do echo x >>$p/exe; done; done 2>/dev/null";
+    const { stdout, stderr } = await script(
+      box,
+      `$D exec -d cc sh -c '${inside}'
+       for i in $(seq 300); do $D exec cc true || echo failed $?; done; $D exec cc touch /tmp/stop
+       until [ "$($D top cc -o pid | wc -l)" = 2 ]; do sleep 0.05; done; ${holds}`,
+      170_000,
+    );
+    assert.equal(stdout, held, stderr);
+    assert.equal((await digests()).stdout, before);
+    assert.equal(await output(box, "cc", "echo", "well"), "well\n");
+  },
+  { skip },
+);
+
+for (const flags of [["-i"], ["-t"]]) {
+  withContainers(
+    `A-050 output without end of exec ${flags[0]} waits for who reads it, and is kept by nobody`,
+    async (box) => {
+      await start(box);
+      const { stdout, stderr } = await script(
+        box,
+        `mkfifo out; $D exec ${
+          flags[0]
+        } cc yes >out </dev/null & pid=$!; exec 3<out; head -c 1000000 <&3 | wc -c; sleep 4
+         awk '/VmHWM/ { print ($2 < 200000) }' /proc/$pid/status
+         exec 3<&-; wait $pid; echo $?; until [ "$($D top cc -o pid,args | grep -c yes)" = 0 ]; do sleep 0.1; done; echo over`,
+      );
+      assert.equal(stdout, "1000000\n1\n141\nover\n", stderr);
+    },
+    { skip },
+  );
+}
+
+withContainers("A-050 who is attached and does not read holds nobody up, and keeps nothing", async (box) => {
+  const words = ["run", "-q", "-d", "--network", "none", "--log-opt", "max-size=10m", "--name", "cc", IMAGE];
+  await box.succeed([
+    ...words,
+    "sh",
+    "-c",
+    "while :; do head -c 1000000 /dev/zero; echo >>/tmp/pieces; sleep 0.02; done",
+  ]);
+  const { stdout, stderr } = await script(
+    box,
+    `mkfifo out; $D attach --no-stdin --sig-proxy=false cc >out & pid=$!; exec 3<out; head -c 100000 <&3 | wc -c
+     a=$($D exec cc sh -c 'wc -l </tmp/pieces')
+     until [ $($D exec cc sh -c 'wc -l </tmp/pieces') -gt $((a + 50)) ]; do sleep 0.1; done
+     awk '/VmHWM/ { print ($2 < 200000) }' /proc/$pid/status; exec 3<&-; $D kill cc; wait $pid; echo over`,
+  );
+  assert.equal(stdout, "100000\n1\ncc\nover\n", stderr);
+}, { skip });
 
 withContainers("A-028 a terminal comes from a devpts of the container's, or not at all", async (box) => {
   await start(box, ["--cap-add", "sys_admin", "--security-opt", "seccomp=unconfined"]);

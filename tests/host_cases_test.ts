@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { asBoth, DUGOUT, needsRegistry, REGISTRY, type Result, runCommand, type Sandbox } from "./harness.ts";
+import { asBoth, DUGOUT, needs, needsRegistry, REGISTRY, type Result, runCommand, type Sandbox } from "./harness.ts";
 
 const skip = needsRegistry();
 const asRoot = skip || (process.getuid?.() === 0 ? false : "needs root");
@@ -19,6 +19,32 @@ async function output(box: Sandbox, line: string, flags: readonly string[] = [])
   assert.equal(code, 0, `${flags.join(" ")} ${line}\nstdout: ${stdout}\nstderr: ${stderr}`);
   return stdout;
 }
+
+asBoth(
+  "C-066 what runs detached lives on when its session hangs up and the runtime directory goes, and is managed by the next login",
+  async (box) => {
+    await box.succeed(["pull", "-q", IMAGE]);
+    const runtime = join(box.home, "session");
+    const line = `"$0" --run ${runtime} run -d -q --network none --name cc ${IMAGE} sh -c "echo up; exec sleep 600"`;
+    // a session of its own with a terminal, whose leader ends at once: the kernel hangs up what is left in it
+    const login = await box.run([
+      "script",
+      "-qec",
+      `sh -c '${line.replace('"$0"', DUGOUT)}; kill -HUP $$'`,
+      "/dev/null",
+    ]);
+    assert.match(login.stdout, /[0-9a-f]{64}/);
+    rmSync(runtime, { recursive: true, force: true });
+    const next = (...words: string[]) => box.succeed(["--run", runtime, ...words]);
+    assert.equal((await next("ps", "--format", "{{.Names}} {{.State}}")).stdout, "cc running\n");
+    assert.equal((await next("logs", "cc")).stdout, "up\n");
+    assert.equal((await next("exec", "cc", "echo", "in")).stdout, "in\n");
+    assert.equal((await next("stop", "-t", "0", "cc")).stdout, "cc\n");
+    assert.equal((await next("ps", "-a", "--format", "{{.State}}")).stdout, "exited\n");
+    await next("rm", "cc");
+  },
+  { skip: skip || needs("script") },
+);
 
 asBoth(
   "C-056 C-057 an XDG_RUNTIME_DIR that is missing, gone, or somebody else's changes nothing but for a warning",

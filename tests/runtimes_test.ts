@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { asBoth, needsRegistry, REGISTRY, runCommand, type Sandbox } from "./harness.ts";
+import { eventually, keepers, noKeeper } from "./support/keepers.ts";
 
 const skip = needsRegistry();
 const SOURCES = process.env["DUGOUT_TEST_SOURCES"] ?? join(import.meta.dirname ?? "", "..");
@@ -80,6 +81,52 @@ async function runScript(box: Sandbox, runtime: keyof typeof RUNTIMES, text: str
   const { code, stdout, stderr } = await box.run([...RUNTIMES[runtime], file], { timeoutMs: 120_000 });
   assert.equal(code, 0, `${stdout}${stderr}`);
   return stdout;
+}
+
+/** A program that ends when a file is made. */
+const ENDS = ["sh", "-c", "until test -e /tmp/end; do sleep 0.1; done; rm /tmp/end; exit 3"];
+
+asBoth(
+  "a keeper that is Deno starts containers again, checks them, sleeps as a tape, and leaves with the last one",
+  async (box) => {
+    const deno = async (...args: string[]) => {
+      const words = [...RUNTIMES.deno, join(SOURCES, "src/cli/main.ts"), ...args];
+      const { code, stdout, stderr } = await box.run(words, { timeoutMs: 120_000 });
+      assert.equal(code, 0, stderr);
+      return stdout;
+    };
+    await box.succeed(["pull", "-q", IMAGE]);
+    const detached = ["run", "-d", "-q", "--network", "none", "--stop-timeout", "0"];
+    const check = ["--health-cmd", "test -e /tmp/well", "--health-interval", "500ms"];
+    await deno(...detached, "--restart", "always", ...check, "--name", "kept", IMAGE, ...ENDS);
+    const inspect = (template: string) => () => deno("inspect", "-f", template, "kept");
+    const asleep = async () =>
+      (await commandLines(box, await keepers(box))).filter((line) => !line.includes("__keeper"));
+    const [first = 0] = await keepers(box);
+    assert.ok(first > 0, "no keeper");
+    await box.succeed(["exec", "kept", "touch", "/tmp/well"]);
+    await eventually(inspect("{{.State.Health.Status}}"), (word) => word === "healthy\n", "health");
+    await box.succeed(["exec", "kept", "touch", "/tmp/end"]);
+    await eventually(inspect("{{.RestartCount}} {{.State.Running}}"), (text) => text === "1 true\n", "restart");
+    await deno("update", "--restart", "no", "kept");
+    await deno(...detached, "--restart", "always", "--name", "quiet", IMAGE, ...ENDS);
+    await box.succeed(["rm", "-f", "kept"]);
+    await eventually(asleep, (lines) => lines.length === 1, "a keeper that sleeps");
+    await box.succeed(["exec", "quiet", "touch", "/tmp/end"]);
+    await eventually(() => deno("inspect", "-f", "{{.RestartCount}}", "quiet"), (text) => text === "1\n", "a wake");
+    await box.succeed(["rm", "-f", "quiet"]);
+    await noKeeper(box);
+  },
+  { skip },
+);
+
+async function commandLines(box: Sandbox, pids: readonly number[]): Promise<string[]> {
+  const { stdout } = await box.run([
+    "sh",
+    "-c",
+    `for p in ${pids.join(" ")}; do tr '\\0' ' ' </proc/$p/cmdline; echo; done`,
+  ]);
+  return stdout.split("\n").slice(0, -1);
 }
 
 for (const runtime of ["bun", "deno"] as const) {

@@ -13,6 +13,8 @@ import type { Options } from "../scan.ts";
 import { usageError } from "../usage_error.ts";
 
 const [STDIN, STDOUT, STDERR] = [0 as Fd, 1 as Fd, 2 as Fd];
+/** As a program that SIGPIPE ends. */
+const EXIT_UNREAD = 141;
 const USUAL_SIZE = { rows: 24, columns: 80 };
 
 /** `dugout exec` @returns The exit code of the command in the container. */
@@ -42,6 +44,7 @@ export async function runExec({ options: flags, args, global }: Invocation): Pro
     findSlowly: (text) => findSlowly(global, text),
   });
   if (end.kind === "ended") return end.exitCode;
+  if (end.kind === "unread") return EXIT_UNREAD;
   if (!end.byKeys) return 0;
   // docker's words and code
   printError("read escape sequence\n");

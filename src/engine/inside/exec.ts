@@ -64,6 +64,8 @@ export interface ExecInput {
 /** Why it was over. */
 export type ExecEnd =
   | { readonly kind: "ended"; readonly exitCode: number }
+  /** Nobody reads what its terminal shows: it was hung up. */
+  | { readonly kind: "unread" }
   /** The program runs on: it was to, or the detach keys were typed. */
   | { readonly kind: "detached"; readonly byKeys: boolean };
 
@@ -102,7 +104,7 @@ export async function execInContainer(input: ExecInput): Promise<ExecEnd> {
   }
   const end = await stay(input, entered);
   if (end.kind === "ended") note("exec_die", { exitCode: String(end.exitCode) });
-  else note("exec_detach", {});
+  else if (end.kind === "detached") note("exec_detach", {});
   return end;
 }
 
@@ -208,8 +210,19 @@ async function stay({ options, signals }: ExecInput, { running, terminal, slave 
   const { interactive, detachKeys } = options;
   const typing = typeInto(terminal, { interactive, detachKeys });
   const shown = showTerminal(terminal);
-  const first = await Promise.race([end, typing.detached.then(() => "detached" as const)]).finally(() => typing.stop());
+  const first = await Promise.race([
+    end,
+    typing.detached.then(() => "detached" as const),
+    shown.then<"unread" | number | undefined>((how) => how === "unread" ? how : end),
+  ]).finally(() => typing.stop());
   if (slave !== undefined) close(slave);
+  if (first === "unread") {
+    signals?.release();
+    running.leave();
+    // the kernel sends SIGHUP to what is in it
+    close(terminal);
+    return { kind: "unread" };
+  }
   if (first === "detached") {
     signals?.release();
     // what is shown here is read until this process ends, so that it stays open

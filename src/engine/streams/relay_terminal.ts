@@ -76,16 +76,20 @@ function restoreOnExit(settings: TerminalSettings | undefined): () => void {
   return restore;
 }
 
-/** Copies what a terminal shows to stdout. Resolves when its other side is closed by all: EIO, or its end. */
-export async function showTerminal(master: Fd): Promise<void> {
+/**
+ * Copies what a terminal shows to stdout.
+ * @returns `ended` when its other side is closed by all: EIO, or its end; `unread` when nobody reads stdout any more.
+ */
+export async function showTerminal(master: Fd): Promise<"ended" | "unread"> {
   const buffer = allocate(CHUNK_BYTES);
   for (;;) {
     const count = await readLater(master, buffer);
-    if (count <= 0) return;
+    if (count <= 0) return "ended";
     try {
       writeAll(STDOUT, buffer.subarray(0, count));
-    } catch {
-      // nobody reads: the container's own affair is not ended by it
+    } catch (error) {
+      if ((error as { code?: string }).code === "EPIPE") return "unread";
+      // a full disk, or a terminal that has gone: the program's own affair is not ended by it
     }
   }
 }
