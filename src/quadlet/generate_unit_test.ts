@@ -25,6 +25,20 @@ test("the unit of a container starts it in the foreground, and stops it by our o
   assert.match(text, /^After=a\.service$/m);
 });
 
+test("a container that is made anew takes the place of the last, and nothing of it stays", () => {
+  const target = { kind: "new", name: "web", words: ["--env=A=50%", "image", "sh", "-c", "echo $A"] } as const;
+  const unit = parseUnitFile("x", generateUnit(target, OPTIONS));
+  const words = (key: string) => splitWords(unit.get("Service")!.find((entry) => entry.key === key)!.value)?.slice(1);
+  const anew = ["--name=web", "--replace", "--rm", "--sdnotify=conmon"];
+  assert.deepEqual(words("ExecStart"), ["run", ...anew, "--env=A=50%%", "image", "sh", "-c", "echo $$A"]);
+  assert.deepEqual(words("ExecStop"), ["stop", "--ignore", "--timeout", "10", "web"]);
+  assert.deepEqual(words("ExecStopPost"), ["rm", "--force", "--ignore", "web"]);
+  assert.equal(
+    generateCronLine(target, ["/bin/dugout"]),
+    "@reboot /bin/dugout run --detach --name=web --replace --env=A=50\\% image sh -c 'echo $A'",
+  );
+});
+
 test("A-089 a hostile name makes no line of its own", () => {
   const text = generateUnit({ kind: "container", reference: "a\nExecStartPre=/bin/evil", title: "b\nX=%h" }, OPTIONS);
   assert.equal(text.split("\n").filter((line) => /^(?:ExecStartPre|X)=/.test(line)).length, 0);

@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
+import type { ContainerRecord } from "#engine/record/container_record.ts";
 import { findContainer } from "#engine/record/containers.ts";
 import { restartPolicyOf } from "#engine/keeper/restart_policy.ts";
 import { DugoutError } from "#oci/error.ts";
@@ -8,9 +9,11 @@ import { generateCronLine, generateUnit, RESTART_WORDS, type StartTarget } from 
 import { isUnitName } from "#quadlet/source.ts";
 import { ownCommand } from "#runtime/own_command.ts";
 import { openContainerContext } from "../context.ts";
-import type { Invocation } from "../invocation.ts";
+import { RUN_OPTIONS } from "../declare/run.ts";
+import type { GlobalOptions, Invocation } from "../invocation.ts";
 import { hasSwitch, listOption, textOption } from "../options.ts";
 import { printOut } from "../output.ts";
+import { scanOptions } from "../scan.ts";
 import { usageError } from "../usage_error.ts";
 import { recordOf } from "./containers.ts";
 
@@ -21,7 +24,7 @@ const STOP_SECONDS = 10;
 export async function runGenerateSystemd(invocation: Invocation): Promise<number> {
   const { options } = invocation;
   const { target, unitName, stopSeconds } = await readTarget(invocation);
-  const program = ownCommand();
+  const program = [...ownCommand(), ...globalWords(invocation.global)];
   if (hasSwitch(options, "cron")) {
     printOut(`${generateCronLine(target, program)}\n`);
     return 0;
@@ -85,10 +88,52 @@ async function readTarget(
   const unitName = `${prefix}${prefix === "" ? "" : separator}${reference}.service`;
   if (!isUnitName(unitName)) throw usageError(`${quote(unitName)} cannot be the name of a unit`, 125, "");
   return {
-    target: { kind: "container", reference, title: record.name },
+    target: hasSwitch(options, "new")
+      ? { kind: "new", name: record.name, words: wordsAnew(record) }
+      : { kind: "container", reference, title: record.name },
     unitName,
     stopSeconds: record.stopTimeoutSeconds ?? STOP_SECONDS,
   };
+}
+
+/** What says how the container was made, without what is the unit's to say: who it is, where its streams go, that it goes at its end. */
+const OF_THE_UNIT: ReadonlySet<string> = new Set([
+  "attach",
+  "cidfile",
+  "detach",
+  "detach-keys",
+  "interactive",
+  "name",
+  "pidfile",
+  "replace",
+  "rm",
+  "sdnotify",
+  "sig-proxy",
+]);
+
+function wordsAnew({ name, words }: ContainerRecord): string[] {
+  if (words.length === 0) {
+    throw new DugoutError(
+      "WORDS_UNKNOWN",
+      `Cannot make a unit that makes ${
+        quote(name)
+      } anew: its command line depended on its directory, its files or its variables (-e NAME, --env-file, relative paths), or is not known`,
+      { hint: "make it with whole paths and values, or leave --new out" },
+    );
+  }
+  const { options, operands } = scanOptions(RUN_OPTIONS, words, { stopsAtFirstOperand: true, program: "dugout run" });
+  const flags = [...options].filter(([flag]) => !OF_THE_UNIT.has(flag)).flatMap(([flag, value]) =>
+    (typeof value === "object" ? value : [String(value)]).map((text) => `--${flag}=${text}`)
+  );
+  return [...flags, ...operands];
+}
+
+/** The places of the store, where the caller has named them. */
+function globalWords({ root, run, storageDriver, config }: GlobalOptions): string[] {
+  const places = { root, run, "storage-driver": storageDriver, config };
+  return Object.entries(places).flatMap(([flag, value]) =>
+    value === undefined ? [] : [`--${flag}=${flag === "storage-driver" ? value : resolve(value)}`]
+  );
 }
 
 function readUnits({ options }: Invocation, name: string): readonly string[] {

@@ -28,12 +28,18 @@ import { createRunContext, fetchImage, reportStay } from "./run.ts";
 /** `dugout create` */
 export async function runCreate(invocation: Invocation): Promise<number> {
   const { options, args, global } = invocation;
-  const read = readRun(options, args, createRunContext());
+  const context = createRunContext();
+  const read = readRun(options, args, context);
   const replaces = hasSwitch(options, "replace");
   if (replaces && read.options.name === undefined) throw usageError("--replace needs --name", 125, "add --name");
   const engine = openEngine({ ...global, warn: (message) => warn(global, message) });
   if (replaces) await (await import("#engine/life/replace_container.ts")).replaceContainer(engine, read.options.name!);
-  const { plan } = await createContainer({ engine, ...read, fetchImage: (name) => fetchImage(invocation, read, name) });
+  const { plan } = await createContainer({
+    engine,
+    ...read,
+    typed: context.isUsed() ? undefined : invocation.words,
+    fetchImage: (name) => fetchImage(invocation, read, name),
+  });
   printOut(`${plan.directory.id}\n`);
   return 0;
 }

@@ -40,6 +40,7 @@ export async function runRun(invocation: Invocation): Promise<number> {
     options: read.options,
     streams: chooseStreams(read),
     fetchImage: (name) => fetchImage(invocation, read, name),
+    typed: context.isUsed() ? undefined : invocation.words,
     words: context.isUsed() || replaces || notify !== "ignore" ? undefined : invocation.words,
     started: ({ running }) => {
       const mainPid = read.options.detach ? running.monitor : process.pid;
@@ -95,7 +96,11 @@ export function createRunContext(): RunContext & { isUsed: () => boolean } {
   };
   return {
     isUsed: () => used,
-    makeAbsolute: noting((path: string) => resolve(path)),
+    makeAbsolute(path) {
+      const whole = resolve(path);
+      used ||= whole !== path;
+      return whole;
+    },
     lookUp: noting((name: string) => process.env[name]),
     environment: noting(() =>
       Object.entries(process.env).flatMap(([name, value]) => value === undefined ? [] : [[name, value] as const])

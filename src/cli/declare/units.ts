@@ -15,6 +15,7 @@ export const UNIT_COMMANDS: readonly CommandDeclaration[] = [
       { flags: "--cron", summary: "a line for 'crontab -e' instead, where there is no systemd" },
       { flags: "-f, --files", summary: "write a file in this directory, and print its path" },
       { flags: "-n, --name", summary: "by the container's name, not its id" },
+      { flags: "--new", summary: "make a new container of that name at each start, by the words that made this one" },
       { flags: "--no-header", summary: "without comments" },
       { flags: "--requires", value: "list", repeatable: true, summary: "units that it needs" },
       { flags: "--restart-policy", value: "string", summary: "systemd's Restart=", default: "on-failure" },
@@ -30,7 +31,8 @@ export const UNIT_COMMANDS: readonly CommandDeclaration[] = [
       ["generate systemd --all --cron", "containers come back as they were, by cron"],
     ],
     failureExitCode: 125,
-    note: "The container is started, not made: a .container file ('dugout quadlet') makes a new one each time. " +
+    note:
+      "The container is started, not made, unless --new says so; a .container file ('dugout quadlet') is easier to change. " +
       "Units of a user run without a login where 'loginctl enable-linger' was said.",
   },
   {

@@ -46,6 +46,8 @@ export interface MakeInput {
   readonly fetchImage?: (text: string) => Promise<void>;
   /** Whether it is made to be started later. */
   readonly isNew?: boolean;
+  /** What was typed behind `run` or `create`, where that says all: another one can be made with it. */
+  readonly typed?: readonly string[] | undefined;
 }
 
 /** A container that is planned, with nothing made yet. */
@@ -145,14 +147,14 @@ export async function unmakeContainer({ engine, options }: MakeInput, plan: Plan
 }
 
 function record(
-  { request, options, isNew }: MakeInput,
+  { request, options, isNew, typed }: MakeInput,
   { directory, root, map }: Plan,
   name: string,
   mounts: readonly RecordedMount[],
   mountedImages: RecordInput["mountedImages"] = [],
 ): void {
   const made = makeRecord({ id: directory.id, name, request, options, root, map, mounts, mountedImages });
-  writeRecord(directory, isNew ? { ...made, isNew } : made);
+  writeRecord(directory, isNew ? { ...made, isNew, words: typed ?? [] } : made);
 }
 
 /** The mode of the image's root directory. */

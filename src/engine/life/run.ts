@@ -57,6 +57,8 @@ export interface RunInput {
   readonly fetchImage?: (text: string) => Promise<void>;
   /** Gets the planned tape and gives the one to play: how a step is made to fail, or a tape to be looked at. */
   readonly transformTape?: (tape: Tape) => Tape;
+  /** What was typed behind `run`, where that says all: see {@linkcode MakeInput}. */
+  readonly typed?: readonly string[] | undefined;
   /** The words of a command line that say all that is asked for: the plan is remembered for them. */
   readonly words?: readonly string[] | undefined;
   /** Called when the container's program runs. */

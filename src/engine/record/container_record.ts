@@ -64,6 +64,8 @@ export interface ContainerRecord extends Whereabouts {
   readonly imageConfig: string | undefined;
   /** How many of {@linkcode lowers}, from the first on, are its own root's. */
   readonly rootLayers: number;
+  /** What was typed behind `run` or `create`; empty where it does not say all, or nobody typed it. */
+  readonly words: readonly string[];
   /** Whether it was made and has never been started. */
   readonly isNew: boolean;
   /** Milliseconds since 1970, of the last start. */
@@ -216,6 +218,7 @@ function decodeRecord(id: string, value: JsonObject): ContainerRecord {
     request: value["request"],
     imageConfig: readText(value["imageConfig"]),
     rootLayers: readNumber(value["rootLayers"]) ?? 0,
+    words: readTexts(value["words"]),
     isNew: value["isNew"] === true,
     startedMs: readNumber(value["startedMs"]),
     restartCount: readNumber(value["restartCount"]) ?? 0,
