@@ -58,6 +58,7 @@ export function judgeMachine(facts: MachineFacts): CheckReport {
       find("overlay", "overlay file system", judgeOverlay(facts)),
       find("fuse", "FUSE", judgeFuse(facts)),
       find("tun", "tap devices", judgeTun(facts)),
+      find("ping", "pings", judgePing(facts)),
       find("cgroups", "limits by cgroups", judgeCgroups(facts)),
       find("seccomp", "system call filters", judgeSeccomp(facts)),
       find("landlock", "Landlock", judgeLandlock(facts.landlockAbi)),
@@ -296,6 +297,15 @@ function judgeTun({ tun }: MachineFacts): Judgement {
     advice: tun === "ENOENT" || tun === "ENODEV"
       ? "Please load the module tun (modprobe tun), so that /dev/net/tun is there with mode 0666."
       : "Please make /dev/net/tun usable for all users (mode 0666, as distributions have it).",
+  };
+}
+
+function judgePing({ ping }: MachineFacts): Judgement {
+  if (ping === "ok") return { status: "ok", detail: "what containers ping outside is asked by this machine" };
+  return {
+    status: "limited",
+    detail: `socket ICMP: ${ping}; pings of outside addresses are answered "Packet filtered", all else works`,
+    advice: 'Please set the sysctl net.ipv4.ping_group_range to "0 2147483647", as most distributions have it.',
   };
 }
 

@@ -72,6 +72,8 @@ export interface MachineFacts {
   readonly fuse: FuseFacts;
   /** `ok`, or why /dev/net/tun cannot be opened. */
   readonly tun: string;
+  /** `ok`, or why the user may not send pings (a socket of icmp(7) cannot be opened). */
+  readonly ping: string;
   readonly cgroup: GroupFacts;
   readonly store: StoreFacts;
   /** 0 where there is none. */

@@ -13,6 +13,7 @@ import { type Fd, tryCall } from "#linux/call.ts";
 import { errnoName, OsError } from "#linux/errno.ts";
 import { AT_FDCWD, AT_REMOVEDIR } from "#linux/file.ts";
 import { countIds, type IdMap } from "#linux/idmap.ts";
+import { IPPROTO_ICMP } from "#linux/inet.ts";
 import { MS_PRIVATE, MS_REC } from "#linux/mount.ts";
 import {
   CLONE_NEWCGROUP,
@@ -22,6 +23,7 @@ import {
   CLONE_NEWPID,
   CLONE_NEWUTS,
 } from "#linux/namespaces.ts";
+import { AF_INET, SOCK_CLOEXEC, SOCK_DGRAM } from "#linux/socket.ts";
 import { SIGNALS } from "#linux/signals.ts";
 import { ST_NOEXEC, statFileSystem } from "#linux/statfs.ts";
 import { getXattr, setXattr } from "#linux/xattr.ts";
@@ -69,6 +71,7 @@ export function probeMachine(root: string): MachineFacts {
       identity: probeIdentity(),
       fuse: probeFuse(),
       tun: tryOpen("/dev/net/tun"),
+      ping: tryPing(),
       cgroup: readGroupFacts(),
       store: probeStore(root, folder),
       landlockAbi: probeHost().landlockAbi,
@@ -181,6 +184,14 @@ function tryOverlay(place: string): Trial {
     step("unlinkat", [AT_FDCWD, "merged/directory", AT_REMOVEDIR], "delete", "a directory of a lower layer"),
     step("mkdirat", [AT_FDCWD, "merged/directory", 0o755], "replace", "a directory of a lower layer"),
   ]);
+}
+
+/** `ok`, or the name of the error. */
+function tryPing(): string {
+  const fd = tryCall("socket", AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_ICMP);
+  if (fd < 0) return errnoName(-fd);
+  close(fd as Fd);
+  return "ok";
 }
 
 /** `ok`, or the name of the error. */

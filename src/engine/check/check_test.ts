@@ -30,6 +30,7 @@ const GOOD: MachineFacts = {
   },
   fuse: { device: "ok", overlayProgram: undefined },
   tun: "ok",
+  ping: "ok",
   cgroup: {
     kind: "v2",
     uid: 1000,
@@ -214,6 +215,9 @@ test("C-064 what cgroups cannot limit is named, with the drop-in that delegates 
 test("each other thing has a sentence when it is missing", () => {
   assert.match(find(judge({ tun: "EACCES" }), "tun").advice ?? "", /mode 0666/);
   assert.match(find(judge({ tun: "ENOENT" }), "tun").advice ?? "", /modprobe tun/);
+  const ping = find(judge({ ping: "EACCES" }), "ping");
+  assert.equal(ping.status, "limited");
+  assert.match(ping.advice ?? "", /net\.ipv4\.ping_group_range/);
   assert.match(
     find(judge({ fuse: { device: "EACCES", overlayProgram: undefined } }), "fuse").advice ?? "",
     /mode 0666/,
