@@ -15,7 +15,8 @@ import { type Dns, DNS_SCRATCH_BYTES, type DnsOptions, makeDns } from "./dns/dns
 import { type Echo, ECHO_SCRATCH_BYTES, makeEcho } from "./echo.ts";
 import type { FlowBounds } from "./flows.ts";
 import { ICMP_ERROR_SCRATCH_BYTES, type IcmpErrors, makeIcmpErrors } from "./icmp_errors.ts";
-import { HELD_SPACE_BYTES, makeNeighbours, NEIGHBOUR_SCRATCH_BYTES, type NeighbourTable } from "./neighbours.ts";
+import { HELD_SPACE_BYTES } from "./held_frames.ts";
+import { makeNeighbours, NEIGHBOUR_SCRATCH_BYTES, type NeighbourTable } from "./neighbours.ts";
 import { makeReassembly, type Reassembly, REASSEMBLY_SPACE_BYTES } from "./reassembly.ts";
 import type { StreamSockets } from "./stream_sockets.ts";
 import { makeUdp, type Udp, UDP_SCRATCH_BYTES } from "./udp.ts";

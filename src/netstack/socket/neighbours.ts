@@ -7,9 +7,7 @@
  * @module
  */
 import type { Frame } from "../frame.ts";
-import { addItem, type Chained, firstOf, type HashTable, makeHashTable, removeItem } from "../hash_table.ts";
 import { type Family, type IpAddress, isInPrefix, isIpv4, makeAddress, sameAddress } from "../ip_address.ts";
-import { addWord, endHash, type KeyedHash, makeKeyedHash, startHash } from "../keyed_hash.ts";
 import type { LinkAddress } from "../link_addresses.ts";
 import type { Link, Neighbours, Protocol, Surroundings } from "../protocol.ts";
 import { ARP, ARP_REPLY, ARP_REQUEST, checkArp, writeArp } from "../wire/arp.ts";
@@ -35,9 +33,9 @@ import {
   writeRouterAdvertisement,
 } from "../wire/ndp.ts";
 import { VNET, writePlainVnet } from "../wire/vnet.ts";
+import { makeHeldFrames } from "./held_frames.ts";
+import { makeNeighbourEntries, type Neighbour } from "./neighbour_entries.ts";
 
-/** Entries a link. */
-const MAX_PER_LINK = 1024;
 /** An entry is used so long without asking again. */
 const FRESH_MS = 15_000;
 /** One that was asked for and has not answered for so long is not known any more. */
@@ -51,42 +49,16 @@ const HOP_LIMIT = 255;
 
 /** What a maker is given to write frames into, in bytes. */
 export const NEIGHBOUR_SCRATCH_BYTES = 512;
-/** Frames that wait for an address to answer, and what each may take. */
-const HELD_FRAMES = 32;
-const HELD_BYTES = 2048;
-export const HELD_SPACE_BYTES = HELD_FRAMES * HELD_BYTES;
-
 const BROADCAST = Uint8Array.of(255, 255, 255, 255, 255, 255);
 const NO_MAC = new Uint8Array(6);
 const UNSPECIFIED: IpAddress = { a: 0, b: 0, c: 0, d: 0 };
 const ALL_NODES: IpAddress = { a: 0xff020000 | 0, b: 0, c: 0, d: 1 };
-
-interface Neighbour extends Chained<Neighbour> {
-  readonly link: number;
-  readonly address: IpAddress;
-  readonly mac: Uint8Array;
-  isKnown: boolean;
-  /** Told by the engine: frames do not change it. */
-  isFixed: boolean;
-  /** When it was heard of last. */
-  heardMs: number;
-  /** When it was asked for last. */
-  askedMs: number;
-  /** Since when it owes an answer; Infinity when it owes none. */
-  owesSinceMs: number;
-}
-
-interface HeldFrame {
-  neighbour: Neighbour | undefined;
-  length: number;
-}
 
 /** What is counted. */
 export interface NeighbourCounters {
   malformed: number;
   /** Answers that nobody asked for, senders that are not of the link. */
   unexpected: number;
-  evicted: number;
   heldFrames: number;
 }
 
@@ -98,6 +70,8 @@ export interface Station {
 
 export interface NeighbourTable extends Protocol, Neighbours {
   readonly counters: NeighbourCounters;
+  /** Stations that were pushed out by others of their link. */
+  readonly evictedCount: number;
   /**
    * The engine knows all addresses of a link's containers, and the station of each: others are not believed, and no frame
    * changes them. An empty list gives that up.
@@ -121,84 +95,22 @@ export function makeNeighbours(
 ): NeighbourTable {
   const { memory } = surroundings;
   const { bytes, view } = memory;
-  const table: HashTable<Neighbour> = makeHashTable(MAX_PER_LINK);
-  /** In the order in which they were heard of. */
-  const byLink = new Map<number, Set<Neighbour>>();
   /** Links of which the engine has told all stations. */
   const closedLinks = new Set<number>();
-  const keyed: KeyedHash = makeKeyedHash(surroundings.random);
-  const counters: NeighbourCounters = { malformed: 0, unexpected: 0, evicted: 0, heldFrames: 0 };
+  const counters: NeighbourCounters = { malformed: 0, unexpected: 0, heldFrames: 0 };
   const icmp = makeIcmpHeader();
   const sender = makeAddress();
   const target = makeAddress();
   const senderMac = new Uint8Array(6);
-  const held: HeldFrame[] = Array.from({ length: HELD_FRAMES }, () => ({ neighbour: undefined, length: 0 }));
-  const heldAt = scratch + NEIGHBOUR_SCRATCH_BYTES;
-  let nextHeld = 0;
+  const held = makeHeldFrames(memory, scratch + NEIGHBOUR_SCRATCH_BYTES);
+  const entries = makeNeighbourEntries(surroundings.random, (neighbour) => held.forget(neighbour));
   let advertiseMs = -Infinity;
-
-  function hashOf(link: number, { a, b, c, d }: IpAddress): number {
-    startHash(keyed);
-    addWord(keyed, link);
-    addWord(keyed, a);
-    addWord(keyed, b);
-    addWord(keyed, c);
-    addWord(keyed, d);
-    return endHash(keyed);
-  }
-
-  function find(link: number, address: IpAddress): Neighbour | undefined {
-    let found = firstOf(table, hashOf(link, address));
-    while (found !== undefined && !(found.link === link && sameAddress(found.address, address))) found = found.next;
-    return found;
-  }
-
-  function add(link: number, address: IpAddress): Neighbour {
-    let onLink = byLink.get(link);
-    if (onLink === undefined) byLink.set(link, onLink = new Set());
-    if (onLink.size >= MAX_PER_LINK) {
-      for (const oldest of onLink) {
-        if (oldest.isFixed) continue;
-        drop(oldest, onLink);
-        counters.evicted++;
-        break;
-      }
-    }
-    const neighbour: Neighbour = {
-      hash: hashOf(link, address),
-      next: undefined,
-      link,
-      address: { ...address },
-      mac: new Uint8Array(6),
-      isKnown: false,
-      isFixed: false,
-      heardMs: -Infinity,
-      askedMs: -Infinity,
-      owesSinceMs: Infinity,
-    };
-    onLink.add(neighbour);
-    addItem(table, neighbour);
-    return neighbour;
-  }
-
-  function drop(neighbour: Neighbour, onLink: Set<Neighbour>): void {
-    onLink.delete(neighbour);
-    removeItem(table, neighbour);
-    for (const frame of held) if (frame.neighbour === neighbour) frame.neighbour = undefined;
-  }
 
   /** Notes who has an address. @param wasAsked Whether only an entry that was asked for is to be changed. */
   function learn(link: number, address: IpAddress, mac: Uint8Array, wasAsked: boolean, nowMs: number): void {
-    let neighbour = find(link, address);
-    if (neighbour === undefined) {
-      if (wasAsked) {
-        counters.unexpected++;
-        return;
-      }
-      neighbour = add(link, address);
-    }
-    if (neighbour.isFixed) return;
-    if (wasAsked && nowMs - neighbour.askedMs > ANSWER_MS) {
+    const neighbour = wasAsked ? entries.find(link, address) : entries.findOrAdd(link, address);
+    if (neighbour?.isFixed) return;
+    if (neighbour === undefined || (wasAsked && nowMs - neighbour.askedMs > ANSWER_MS)) {
       counters.unexpected++;
       return;
     }
@@ -206,17 +118,15 @@ export function makeNeighbours(
     neighbour.heardMs = nowMs;
     neighbour.askedMs = -Infinity;
     neighbour.owesSinceMs = Infinity;
-    const onLink = byLink.get(link)!;
-    onLink.delete(neighbour);
-    onLink.add(neighbour);
+    entries.refresh(neighbour);
     if (neighbour.isKnown) return;
     neighbour.isKnown = true;
     release(neighbour);
     onKnown(link, address, nowMs);
   }
 
-  function fix(link: number, address: IpAddress, mac: Uint8Array): void {
-    const neighbour = find(link, address) ?? add(link, address);
+  function fix(link: number, { address, mac }: Station): void {
+    const neighbour = entries.findOrAdd(link, address);
     neighbour.mac.set(mac);
     neighbour.isFixed = true;
     neighbour.isKnown = true;
@@ -226,14 +136,8 @@ export function makeNeighbours(
   /** Sends what has waited for a neighbour. */
   function release(neighbour: Neighbour): void {
     const link = surroundings.links[neighbour.link];
-    for (let i = 0; i < HELD_FRAMES; i++) {
-      const frame = held[(nextHeld + i) % HELD_FRAMES]!;
-      if (frame.neighbour !== neighbour) continue;
-      frame.neighbour = undefined;
-      const at = heldAt + ((nextHeld + i) % HELD_FRAMES) * HELD_BYTES;
-      bytes.set(neighbour.mac, at + VNET.SIZE + ETHERNET.destination);
-      link?.device.transmit(at, frame.length, 0, 0, 0, 0);
-    }
+    if (link === undefined) held.forget(neighbour);
+    else held.release(neighbour, link.device);
   }
 
   function ask(link: Link, neighbour: Neighbour, nowMs: number): void {
@@ -360,6 +264,9 @@ export function makeNeighbours(
 
   return {
     counters,
+    get evictedCount() {
+      return entries.evictedCount;
+    },
     onFrame(frame, nowMs) {
       const link = surroundings.links[frame.link];
       if (link === undefined) return;
@@ -387,7 +294,7 @@ export function makeNeighbours(
     writeMac(index, _family: Family, address, offset, nowMs) {
       const link = surroundings.links[index];
       if (link === undefined) return false;
-      const neighbour = find(index, address) ?? add(index, address);
+      const neighbour = entries.findOrAdd(index, address);
       if (!neighbour.isFixed) {
         // asked and not answered: whoever had the address is gone
         if (nowMs - neighbour.owesSinceMs > ANSWER_MS) neighbour.isKnown = false;
@@ -398,27 +305,17 @@ export function makeNeighbours(
       return true;
     },
     hold(index, address, at, length) {
-      const neighbour = find(index, address);
-      if (neighbour === undefined || length > HELD_BYTES) return false;
-      const frame = held[nextHeld]!;
-      frame.neighbour = neighbour;
-      frame.length = length;
-      bytes.copyWithin(heldAt + nextHeld * HELD_BYTES, at, at + length);
-      nextHeld = (nextHeld + 1) % HELD_FRAMES;
+      const neighbour = entries.find(index, address);
+      if (neighbour === undefined || !held.hold(neighbour, at, length)) return false;
       counters.heldFrames++;
       return true;
     },
     setStations(link, stations) {
-      const onLink = byLink.get(link);
-      if (onLink !== undefined) {
-        for (const neighbour of onLink) {
-          const isGone = neighbour.isFixed && !stations.some(({ address }) => sameAddress(address, neighbour.address));
-          if (isGone) drop(neighbour, onLink);
-        }
-      }
+      const isThere = (address: IpAddress) => stations.some((station) => sameAddress(station.address, address));
+      entries.dropWhere(link, ({ isFixed, address }) => isFixed && !isThere(address));
       if (stations.length === 0) closedLinks.delete(link);
       else closedLinks.add(link);
-      for (const { address, mac } of stations) fix(link, address, mac);
+      for (const station of stations) fix(link, station);
     },
     isHonest(frame) {
       const { link, source } = frame;
@@ -426,19 +323,13 @@ export function makeNeighbours(
       // who has no address yet, and link-local ones, which lead to the gateway alone
       if (source.a === 0 && source.b === 0 && source.d === 0) return true;
       if (frame.family === 6 && source.a >>> 22 === 0x3fa) return true;
-      const neighbour = find(link, source);
+      const neighbour = entries.find(link, source);
       return neighbour !== undefined && neighbour.isFixed &&
         isMac(bytes, frame.start + ETHERNET.source, neighbour.mac);
     },
     forget(link, address) {
-      const onLink = byLink.get(link);
-      if (onLink === undefined) return;
-      for (const neighbour of onLink) {
-        if (address === undefined || sameAddress(neighbour.address, address)) drop(neighbour, onLink);
-      }
-      if (address !== undefined) return;
-      byLink.delete(link);
-      closedLinks.delete(link);
+      entries.dropWhere(link, (neighbour) => address === undefined || sameAddress(neighbour.address, address));
+      if (address === undefined) closedLinks.delete(link);
     },
   };
 }

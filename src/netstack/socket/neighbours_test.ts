@@ -10,7 +10,8 @@ import { writeIpv6 } from "../wire/ipv6.ts";
 import { writeNeighbour } from "../wire/ndp.ts";
 import { readFrame } from "../wire/read_frame.ts";
 import { VNET, writePlainVnet } from "../wire/vnet.ts";
-import { HELD_SPACE_BYTES, makeNeighbours, NEIGHBOUR_SCRATCH_BYTES } from "./neighbours.ts";
+import { HELD_SPACE_BYTES } from "./held_frames.ts";
+import { makeNeighbours, NEIGHBOUR_SCRATCH_BYTES } from "./neighbours.ts";
 import {
   CONTAINER_MAC,
   GATEWAY_MAC,
@@ -150,7 +151,7 @@ test("A-064 ten thousand made-up stations push out one another, and no fixed one
   for (let i = 0; i < 10_000; i++) {
     arp(ARP_REQUEST, `10.88.${2 + (i >> 8)}.${i & 255}`, "10.88.0.1", Uint8Array.of(2, 0, 0, 1, i >> 8, i & 255));
   }
-  assert.equal(table.counters.evicted, 10_000 - 1023);
+  assert.equal(table.evictedCount, 10_000 - 1023);
   assert.deepEqual(macOf("10.88.200.1"), CONTAINER_MAC);
 });
 
