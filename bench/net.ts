@@ -43,7 +43,7 @@ await using stack = new AsyncDisposableStack();
 
 async function makeOurs(): Promise<Contender> {
   const bed = stack.use(await makeBed());
-  const ours = stack.use(await startStack(bed, { command: [DUGOUT] }));
+  const ours = stack.use(await startStack(bed, { command: [DUGOUT, "__netstack"] }));
   await ours.publish(PUBLISHED_PORTS[0]);
   return { name: "dugout", bed, pid: ours.pid, host: HOST, port: PUBLISHED_PORTS[0] };
 }
@@ -109,7 +109,7 @@ async function makePasta(): Promise<Contender> {
     `/proc/${bed.pid}/ns/net`,
     "--userns",
     `/proc/${bed.pid}/ns/user`,
-  ], { stdio: ["ignore", "ignore", "inherit"] });
+  ], { stdio: "ignore" });
   await until(
     "pasta",
     () => spawnSync(bed.inside(["ip"])[0]!, bed.inside(["ip", "route", "get", "192.0.2.200"]).slice(1)).status === 0,
@@ -138,6 +138,11 @@ async function output(child: ReturnType<Bed["start"]>): Promise<string> {
   return out;
 }
 
+function untilListening(bed: Bed, port: number): Promise<void> {
+  const [program, ...args] = bed.inside(["ss", "-ltnH", `sport = :${port}`]);
+  return until(`a server at ${port}`, () => spawnSync(program!, args, { encoding: "utf8" }).stdout !== "");
+}
+
 /** iperf3 as a client, one way; the bytes that arrived, and the processor time a GB. */
 async function measureStreams({ name, bed, pid, host, port }: Contender): Promise<void> {
   for (const streams of [1, 8]) {
@@ -148,11 +153,12 @@ async function measureStreams({ name, bed, pid, host, port }: Contender): Promis
       if (way === "out") text = await output(bed.start(["iperf3", ...args, "-c", host, "-p", String(IPERF_PORT)]));
       else {
         const server = bed.start(["iperf3", "-s", "-1", "-p", String(port)], { stdio: "ignore" });
-        await new Promise((resolve) => setTimeout(resolve, 300));
+        await untilListening(bed, port);
         text = await output(bed.startOutside(["iperf3", ...args, "-c", HOST, "-p", String(port)]));
         server.kill();
       }
       const { sum_received: received } = JSON.parse(text).end;
+      if (received === undefined) throw new Error(`${name}, ${way}: ${text}`);
       const label = `${way}, ${streams === 1 ? "one stream" : "eight"}`;
       note(name, `${label}: Gbit/s`, received.bits_per_second / 1e9);
       note(name, `${label}: CPU s/GB`, (readCpuSeconds(pid) - before) / (received.bytes / 1e9));

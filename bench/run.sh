@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run.sh [start | version | pull | memory | large | detached | exec | ps]…: builds dugout, prepares the machine (as root: tests/setup), and measures beside the
+# run.sh [start | version | pull | memory | large | detached | exec | ps | net]…: builds dugout, prepares the machine (as root: tests/setup), and measures beside the
 # peers as the user dug-sub. Prints Markdown; bench/README.md keeps what it printed. BENCH_ROUNDS sets the number of rounds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -50,7 +50,7 @@ make_disk() {
   become+=(BENCH_DISK="$disk/user")
 }
 
-if (($# == 0)); then set -- version start pull memory large detached exec ps; fi
+if (($# == 0)); then set -- version start pull memory large detached exec ps net; fi
 if ((EUID == 0)) && [[ " $* " == *" pull "* ]]; then make_disk; fi
 cd "$work/sources"
 for name in "$@"; do

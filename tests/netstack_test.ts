@@ -1,7 +1,10 @@
 /** The network stack against the kernel's own TCP, over a tap in a user and network namespace of a plain user. */
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import test from "node:test";
 import {
   type Bed,
@@ -23,9 +26,9 @@ const skip = BINARY === undefined || HOST === undefined
   : false;
 
 /** A stack at a bed of its own, for one test. */
-async function withStack(options: Omit<StackOptions, "command">, work: (bed: Bed, stack: BedStack) => Promise<void>) {
+async function withStack(options: Partial<StackOptions>, work: (bed: Bed, stack: BedStack) => Promise<void>) {
   await using bed = await makeBed();
-  using stack = await startStack(bed, { command: [BINARY!], ...options });
+  using stack = await startStack(bed, { command: [BINARY!, "__netstack"], ...options });
   await work(bed, stack);
   const figures = await stack.figures();
   assert.equal(figures["frames.errors"], 0, "errors of the stack's own");
@@ -277,3 +280,53 @@ test(
     });
   },
 );
+
+test("bulk goes both ways through a tap that loses and doubles frames", { skip }, async () => {
+  const command = childCommand("lossy_stack.ts", "0.01", "0.005");
+  await withStack({ command, mtu: 1500 }, async (bed, stack) => {
+    const size = 30_000_000;
+    const { server, port } = await listen((socket) => socket.pipe(socket));
+    try {
+      const echoed = await bed.run(
+        "sh",
+        "-c",
+        `seq 9999999 | head -c ${size} | timeout 100 socat -b 65536 -t 60 - TCP:${HOST}:${port} | md5sum`,
+      );
+      assert.equal(echoed, await bed.run("sh", "-c", `seq 9999999 | head -c ${size} | md5sum`));
+      const figures = await stack.figures();
+      assert.ok(figures["tcp.retransmitted"]! > 0 && figures["tcp.outOfOrder"]! > 0);
+      console.log(`${figures["tcp.retransmitted"]} frames sent again, ${figures["tcp.timeouts"]} timeouts`);
+    } finally {
+      server.close();
+    }
+  });
+});
+
+test("the stack runs under Deno from its sources, and writes what passes to a file", { skip }, async () => {
+  const directory = mkdtempSync(join(tmpdir(), "netstack-pcap-"));
+  const pcap = join(directory, "all.pcap");
+  chmodSync(directory, 0o777);
+  const root = process.env["DUGOUT_TEST_SOURCES"] ?? join(import.meta.dirname ?? "", "..");
+  const deno = [join(root, "node_modules/.bin/deno"), "run", "--no-lock", "-A", join(root, "src/cli/main.ts")];
+  try {
+    await withStack({ command: [...deno, "__netstack"], pcap }, async (bed) => {
+      const { server, port } = await listen((socket) => socket.pipe(socket));
+      try {
+        const echoed = await bed.run("sh", "-c", `seq 300000 | timeout 20 socat -t 10 - TCP:${HOST}:${port} | md5sum`);
+        assert.equal(echoed, await bed.run("sh", "-c", "seq 300000 | md5sum"));
+      } finally {
+        server.close();
+      }
+    });
+    const file = readFileSync(pcap);
+    const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+    assert.equal(view.getUint32(0, true), 0xa1b2c3d4);
+    let frames = 0;
+    let at = 24;
+    for (; at < file.length; frames++) at += 16 + view.getUint32(at + 8, true);
+    assert.equal(at, file.length, "the last record is whole");
+    assert.ok(frames > 20);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});

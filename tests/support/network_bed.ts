@@ -140,7 +140,7 @@ export interface BedStack extends Disposable {
 }
 
 export interface StackOptions {
-  /** How the stack is run: a program and arguments, `__netstack` is added. */
+  /** How the stack is run: a program and all its arguments. */
   command: readonly string[];
   mtu?: number;
   memoryBytes?: number;
@@ -178,7 +178,7 @@ export async function startStack(bed: Bed, options: StackOptions): Promise<BedSt
   };
   const input = makePipe();
   const output = makePipe();
-  const argv = [...becoming(), ...options.command, "__netstack"];
+  const argv = [...becoming(), ...options.command];
   const pid = spawn({
     path: argv[0]!,
     argv,

@@ -9,6 +9,7 @@ import { AT_FDCWD, close, O_CLOEXEC, O_CREAT, O_RDWR, O_TRUNC, O_WRONLY, openAt 
 import * as v from "valibot";
 import { StackConfig } from "../config.ts";
 import { READY_LINE } from "../control.ts";
+import type { Device } from "../device/device.ts";
 import { pcapHeader, type Tracer } from "../device/pcap.ts";
 import { makeRecordWriter } from "./answer_request.ts";
 import { makeControlServer } from "./control_server.ts";
@@ -19,14 +20,18 @@ const MAX_CONFIG_BYTES = 4 << 20;
 /** Errors of our own are told, but not each of a million. */
 const MOST_ERRORS_TOLD = 20;
 
-/** Runs the stack until it is told to stop. @returns The exit code. */
-export function runNetstack(): number {
+/**
+ * Runs the stack until it is told to stop.
+ * @param wrapDevice See {@linkcode makeNetstack}.
+ * @returns The exit code.
+ */
+export function runNetstack(wrapDevice?: (device: Device) => Device): number {
   favourThroughput();
   const config = v.parse(StackConfig, JSON.parse(readInput()));
   let told = 0;
   const netstack = makeNetstack(config, (error) => {
     if (told++ < MOST_ERRORS_TOLD) say(2, `${error instanceof Error ? error.stack : String(error)}\n`);
-  });
+  }, wrapDevice);
   if (config.pcap !== null) netstack.tracers.add(openPcap(config.pcap));
   for (const { fd, link } of config.links) addLink(netstack, fd as Fd, link);
   const control = makeControlServer(netstack, config.controlFd as Fd);

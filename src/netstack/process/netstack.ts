@@ -11,6 +11,7 @@ import { makeSocketPair, SOCK_NONBLOCK } from "#linux/socket.ts";
 import { randomBytes } from "#linux/random.ts";
 import type { LinkConfig, StackConfig } from "../config.ts";
 import { isFrameSourceAllowed } from "../destination.ts";
+import type { Device } from "../device/device.ts";
 import { traceDevice, type Tracer } from "../device/pcap.ts";
 import { makeTap } from "../device/tap.ts";
 import { type Egress, makeEgress } from "../egress.ts";
@@ -73,6 +74,7 @@ export interface Netstack {
   readonly watched: WatchedContainers;
   /** By index. */
   readonly open: (OpenLink | undefined)[];
+  readonly wrapDevice: (device: Device) => Device;
   /** See all links' frames (`--pcap`). */
   readonly tracers: Set<Tracer>;
 }
@@ -82,7 +84,12 @@ export function wallClockMs(): number {
   return Date.now();
 }
 
-export function makeNetstack(config: StackConfig, onError: (error: unknown) => void): Netstack {
+/** @param wrapDevice What stands between the stack and its taps: for tests, which have frames lost. */
+export function makeNetstack(
+  config: StackConfig,
+  onError: (error: unknown) => void,
+  wrapDevice: (device: Device) => Device = (device) => device,
+): Netstack {
   const memory = mapMemory(config.memoryBytes);
   const places = planMemory(config.memoryBytes);
   const poller = makePoller(memory, places.poller);
@@ -146,6 +153,7 @@ export function makeNetstack(config: StackConfig, onError: (error: unknown) => v
     egress,
     watched: makeWatchedContainers(),
     open: [],
+    wrapDevice,
     tracers: new Set(),
   };
 }
@@ -187,7 +195,7 @@ export function addLink(netstack: Netstack, fd: Fd, config: LinkConfig): void {
   const addresses = linkAddressesOf(config);
   const own = new Set<Tracer>();
   const micros = () => wallClockMs() * 1000;
-  const tap = makeTap(fd, memory, places.tap);
+  const tap = netstack.wrapDevice(makeTap(fd, memory, places.tap));
   stack.links[index] = {
     index,
     device: traceDevice(traceDevice(tap, memory, own, micros), memory, tracers, micros),
