@@ -52,10 +52,12 @@ function buildEnvironment() {
   return environment;
 }
 
+/** Why a build came to nothing; what it had begun is removed on the way out. */
+class BuildError extends Error {}
+
 /** @returns {never} */
 function fail(message) {
-  console.error(`build: ${message}`);
-  process.exit(1);
+  throw new BuildError(message);
 }
 
 function run(program, args, options = {}) {
@@ -189,7 +191,12 @@ function buildDeno() {
       if (existsSync(join(root, path))) cpSync(join(root, path), join(made, path), { recursive: true });
     }
     const flags = ["-A", "--no-check", "--no-lock", "-o", join(made, "dugout")];
-    run(tool("deno"), ["compile", ...flags, join(made, "src/cli/main.ts")], { cwd: made });
+    try {
+      run(tool("deno"), ["compile", ...flags, join(made, "src/cli/main.ts")], { cwd: made });
+    } catch (error) {
+      if (!/denort/.test(error.message) || process.env.DENORT_BIN) throw error;
+      fail(`${error.message}\ndenort could not be fetched: set DENORT_BIN to that of this version of Deno`);
+    }
     renameSync(join(made, "dugout"), target);
   } finally {
     rmSync(made, { recursive: true, force: true });
@@ -244,4 +251,12 @@ function main([name = "native", option, value]) {
   TARGETS[name]();
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) main(process.argv.slice(2));
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  try {
+    main(process.argv.slice(2));
+  } catch (error) {
+    if (!(error instanceof BuildError)) throw error;
+    console.error(`build: ${error.message}`);
+    process.exitCode = 1;
+  }
+}
