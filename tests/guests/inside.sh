@@ -51,6 +51,17 @@ delegation_checks() {
   no_group $1 'nothing left without controllers'
 }
 
+# where the administrator allows no user namespaces: the reason with its sysctl, and what still works
+forbidden_checks() {
+  user_namespaces=$(cat /proc/sys/user/max_user_namespaces)
+  echo 0 >/proc/sys/user/max_user_namespaces
+  fresh="$dugout --run /tmp/fresh-$1"
+  check $1 'C-067 no user namespaces' '0 125 *sysctl user.max_user_namespaces*' sh -c "$fresh run --rm --network none $image true >told 2>&1; echo \$? \$(cat told); rm told"
+  check $1 'C-067 what works without' "0 *busybox*" sh -c "$fresh images && $fresh save $image | tar -tf - >/dev/null && $fresh inspect $image >/dev/null && $fresh history -q $image >/dev/null"
+  check $1 'C-067 what to ask for' '0 *sysctl user.max_user_namespaces*' sh -c "$fresh check | tr '\n' ' '; rm -r /tmp/fresh-$1"
+  echo $user_namespaces >/proc/sys/user/max_user_namespaces
+}
+
 for user in alice bob; do
   check $user version '0 dugout version*' $dugout --version
   check $user hello '0 *' $dugout run --rm hello
@@ -75,6 +86,7 @@ for user in alice bob; do
   check $user 'check' "[01] *" $dugout check
   check $user explain '0 *mount*' $dugout run --explain --network none $image true
 
+  forbidden_checks $user
   limit_checks $user
   delegation_checks $user
 
