@@ -30,12 +30,16 @@ import { type DatagramSockets, makeDatagramError } from "./datagram_sockets.ts";
 import { type Flow, type FlowBounds, type Flows, makeFlows } from "./flows.ts";
 import { type IcmpErrors, kindOfErrno, kindOfError } from "./icmp_errors.ts";
 import { HEADROOM, makeDatagram, sendDatagram } from "./send_datagram.ts";
+import { makeUnfinished } from "./unfinished.ts";
 
 const MAX_MESSAGE_BYTES = 65_515;
 const QUOTE_BYTES = 1280;
 /** What {@linkcode makeEcho} is given to write into. */
 export const ECHO_SCRATCH_BYTES = HEADROOM + MAX_MESSAGE_BYTES + QUOTE_BYTES;
+/** Answers to one container in a row. */
 const BATCH = 32;
+/** A socket that fails so often in a row is left alone until it is heard of again. */
+const MAX_FAILURES = 4;
 
 export interface EchoCounters {
   malformed: number;
@@ -84,6 +88,7 @@ export function makeEcho(surroundings: Surroundings, options: EchoOptions): Echo
   const header = makeIcmpHeader();
   const target = makeAddress();
   const failure = makeDatagramError();
+  const unfinished = makeUnfinished();
   const outgoing = makeDatagram(makeAddress(), makeAddress());
   const flows = makeFlows(options.bounds, surroundings.random, (flow) => sockets.close(flow.fd));
 
@@ -206,13 +211,15 @@ export function makeEcho(surroundings: Surroundings, options: EchoOptions): Echo
     }
   }
 
-  function pump(flow: Flow, nowMs: number): void {
-    // all of it: what answers a ping is no flood that the container has not asked for
-    for (;;) {
+  /** Takes answers. @returns Whether there may be more. */
+  function pumpFlow(flow: Flow, nowMs: number): boolean {
+    let failures = 0;
+    for (let i = 0; i < BATCH; i++) {
       const length = sockets.receive(flow.fd, messageAt, MAX_MESSAGE_BYTES, undefined);
-      if (length === -EAGAIN) return;
+      if (length === -EAGAIN) return false;
       if (length < ICMP.SIZE) {
         takeErrors(flow, nowMs);
+        if (length < 0 && ++failures > MAX_FAILURES) return false;
         continue;
       }
       const type = bytes[messageAt + ICMP.type];
@@ -231,6 +238,12 @@ export function makeEcho(surroundings: Surroundings, options: EchoOptions): Echo
       if (isSent) counters.received++;
       else counters.lost++;
     }
+    return true;
+  }
+
+  function pump(key: number, nowMs: number): void {
+    const flow = flows.findByKey(key);
+    if (flow !== undefined && pumpFlow(flow, nowMs)) unfinished.add(key);
   }
 
   return {
@@ -250,9 +263,10 @@ export function makeEcho(surroundings: Surroundings, options: EchoOptions): Echo
       const flow = flows.findByKey(key);
       if (flow === undefined) return;
       if ((happened & HOST_FAILED) !== 0) takeErrors(flow, nowMs);
-      if ((happened & (HOST_READABLE | HOST_FAILED)) !== 0) pump(flow, nowMs);
+      if ((happened & (HOST_READABLE | HOST_FAILED)) !== 0) pump(key, nowMs);
     },
-    nextTimerMs: () => flows.nextTimerMs(),
+    nextTimerMs: () => unfinished.isEmpty ? flows.nextTimerMs() : -Infinity,
     onTimer: (nowMs) => flows.expire(nowMs),
+    onTurnEnd: (nowMs) => unfinished.goOn(pump, nowMs),
   };
 }

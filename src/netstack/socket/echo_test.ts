@@ -108,3 +108,18 @@ test("answers of our own to our own kind make no loop", () => {
   }
   assert.deepEqual(seen(), []);
 });
+
+test("a flood of answers goes on at the end of the turn, and a socket that fails without end does not keep the loop busy", () => {
+  const { host, echo, ping, seen, only, tell } = setUp();
+  ping("10.88.0.2", "192.0.2.7");
+  const answer = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 1);
+  for (let i = 0; i < 50; i++) only().inbox.push({ data: answer, from: "192.0.2.7", port: 0, local: "" });
+  tell(only().fd, HOST_READABLE);
+  assert.equal(seen().length, 32);
+  assert.equal(echo.nextTimerMs(), -Infinity);
+  echo.onTurnEnd?.(0);
+  assert.equal(seen().length, 18);
+  host.sockets.receive = () => -EHOSTUNREACH;
+  tell(only().fd, HOST_READABLE);
+  assert.notEqual(echo.nextTimerMs(), -Infinity);
+});

@@ -22,6 +22,7 @@ import { type DatagramSockets, makeDatagramError, makeDatagramOrigin } from "./d
 import { type Flow, FLOW_KEYS, type FlowBounds, type Flows, makeFlows } from "./flows.ts";
 import { type IcmpErrors, kindOfErrno, kindOfError } from "./icmp_errors.ts";
 import { fitsLink, HEADROOM, makeDatagram, sendDatagram } from "./send_datagram.ts";
+import { makeUnfinished } from "./unfinished.ts";
 
 const MAX_PAYLOAD_BYTES = 65_507;
 const QUOTE_BYTES = 1280;
@@ -29,6 +30,8 @@ const QUOTE_BYTES = 1280;
 export const UDP_SCRATCH_BYTES = HEADROOM + UDP.SIZE + MAX_PAYLOAD_BYTES + QUOTE_BYTES;
 /** Datagrams of one socket in a row: a flood on one does not keep others waiting. */
 const BATCH = 32;
+/** A socket that fails so often in a row is left alone until it is heard of again. */
+const MAX_FAILURES = 4;
 /** Ports that are tried for a client that cannot be seen with its own. */
 const PORT_TRIES = 16;
 
@@ -117,8 +120,7 @@ export function makeUdp(surroundings: Surroundings, options: UdpOptions): Udp {
   const outgoing = makeDatagram(makeAddress(), makeAddress());
   outgoing.protocol = PROTOCOL_UDP;
   const listeners: (Listener | undefined)[] = [];
-  /** Keys of sockets that have more than a batch, in the order in which they go on. */
-  let unfinished: number[] = [];
+  const unfinished = makeUnfinished();
   const flows = makeFlows(options.bounds, surroundings.random, (flow) => {
     if (flow.published === undefined) sockets.close(flow.fd);
   });
@@ -243,11 +245,13 @@ export function makeUdp(surroundings: Surroundings, options: UdpOptions): Udp {
 
   /** Takes answers. @returns Whether there may be more. */
   function pumpFlow(flow: Flow, nowMs: number): boolean {
+    let failures = 0;
     for (let i = 0; i < BATCH; i++) {
       const length = sockets.receive(flow.fd, payloadAt, MAX_PAYLOAD_BYTES, undefined);
       if (length === -EAGAIN) return false;
       if (length < 0) {
         takeErrors(flow, nowMs);
+        if (++failures > MAX_FAILURES) return false;
         continue;
       }
       flows.touch(flow, true, nowMs);
@@ -300,9 +304,10 @@ export function makeUdp(surroundings: Surroundings, options: UdpOptions): Udp {
 
   function pumpListener(listener: Listener, nowMs: number): boolean {
     const link = surroundings.links[listener.link];
+    let failures = 0;
     for (let i = 0; i < BATCH; i++) {
       const length = sockets.receive(listener.fd, payloadAt, MAX_PAYLOAD_BYTES, origin);
-      if (length === -EAGAIN) return false;
+      if (length === -EAGAIN || (length < 0 && ++failures > MAX_FAILURES)) return false;
       const flow = length < 0 || link === undefined ? undefined : flowOfClient(listener, link, nowMs);
       if (flow === undefined) {
         counters.lost++;
@@ -324,7 +329,7 @@ export function makeUdp(surroundings: Surroundings, options: UdpOptions): Udp {
       const flow = flows.findByKey(key);
       if (flow !== undefined) hasMore = pumpFlow(flow, nowMs);
     }
-    if (hasMore && !unfinished.includes(key)) unfinished.push(key);
+    if (hasMore) unfinished.add(key);
   }
 
   return {
@@ -362,14 +367,9 @@ export function makeUdp(surroundings: Surroundings, options: UdpOptions): Udp {
       if (flow !== undefined) takeErrors(flow, nowMs);
       if ((happened & (HOST_READABLE | HOST_FAILED)) !== 0) pump(key, nowMs);
     },
-    nextTimerMs: () => unfinished.length > 0 ? -Infinity : flows.nextTimerMs(),
+    nextTimerMs: () => unfinished.isEmpty ? flows.nextTimerMs() : -Infinity,
     onTimer: (nowMs) => flows.expire(nowMs),
-    onTurnEnd(nowMs) {
-      if (unfinished.length === 0) return;
-      const keys = unfinished;
-      unfinished = [];
-      for (const key of keys) pump(key, nowMs);
-    },
+    onTurnEnd: (nowMs) => unfinished.goOn(pump, nowMs),
     publish(link, hostAddress, hostPort, container, containerPort) {
       const fd = sockets.listen(isIpv4(hostAddress) ? 4 : 6, hostAddress, hostPort);
       if (fd < 0) return fd;

@@ -263,3 +263,13 @@ test("A-055 a flow's flood does not keep others waiting: it goes on at the end o
   assert.equal(seen().length, 68);
   assert.ok(udp.nextTimerMs() > 0);
 });
+
+test("A-059 a socket that fails without end does not keep the loop busy", () => {
+  const { host, udp, send, readable, only } = setUp();
+  send("10.88.0.2", 4000, "192.0.2.7", 53);
+  assert.equal(udp.publish(0, ip("0.0.0.0"), 5300, ip("10.88.0.2"), 53), 0);
+  host.sockets.receive = () => -ENETUNREACH;
+  readable(only().fd);
+  readable([...host.open.values()][1]!.fd);
+  assert.notEqual(udp.nextTimerMs(), -Infinity);
+});
