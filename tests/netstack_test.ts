@@ -303,7 +303,7 @@ test("bulk goes both ways through a tap that loses and doubles frames", { skip }
 });
 
 test("the stack runs under Deno from its sources, and writes what passes to a file", { skip }, async () => {
-  const directory = mkdtempSync(join(tmpdir(), "netstack-pcap-"));
+  const directory = mkdtempSync(join(tmpdir(), "dugout-pcap-"));
   const pcap = join(directory, "all.pcap");
   chmodSync(directory, 0o777);
   const root = process.env["DUGOUT_TEST_SOURCES"] ?? join(import.meta.dirname ?? "", "..");

@@ -153,7 +153,7 @@ export interface StackOptions {
 export async function startStack(bed: Bed, options: StackOptions): Promise<BedStack> {
   const mtu = options.mtu ?? 65_520;
   const tap = await openTap(bed, mtu);
-  const directory = mkdtempSync(join(tmpdir(), "netstack-"));
+  const directory = mkdtempSync(join(tmpdir(), "dugout-netstack-"));
   const path = join(directory, "control");
   const listener = call("socket", "control", AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) as Fd;
   const { bytes, length } = encodeUnixAddress(path);
