@@ -281,6 +281,32 @@ test(
   },
 );
 
+test("A-052 A-058 A-059 raw frames of all kinds from inside end nothing and reach nothing on the host's loopback", {
+  skip,
+}, async () => {
+  await withStack({}, async (bed, stack) => {
+    let reached = 0;
+    const loopback = await listen(() => reached++, "127.0.0.1");
+    const outside = await listen((socket) => socket.pipe(socket), HOST!);
+    try {
+      const count = 100_000;
+      await bed.run(...childCommand("net_child.ts", "storm", "tap0", String(loopback.port), String(count)));
+      const echoed = await bed.run("sh", "-c", `echo alive | timeout 20 socat -t 10 - TCP:${HOST}:${outside.port}`);
+      assert.equal(echoed, "alive\n");
+      assert.equal(reached, 0);
+      const figures = await stack.figures();
+      const dropped = Object.entries(figures).filter(([name]) => name.startsWith("dropped.")).map(([name, value]) =>
+        `${name.slice(8)} ${value}`
+      );
+      console.log(`${figures["frames.in"]} frames came: ${dropped.join(", ")}`);
+      assert.ok(figures["tcp.connections"]! < 1100);
+    } finally {
+      loopback.server.close();
+      outside.server.close();
+    }
+  });
+});
+
 test("bulk goes both ways through a tap that loses and doubles frames", { skip }, async () => {
   const command = childCommand("lossy_stack.ts", "0.01", "0.005");
   await withStack({ command, mtu: 1500 }, async (bed, stack) => {

@@ -38,7 +38,7 @@ const CONNECT_MS = 130_000;
 const ACCEPTS_A_TURN = 64;
 const ACCEPT_AGAIN_MS = 100;
 /** How soon SYN is sent again where nobody knew the container's MAC yet. */
-const NEIGHBOUR_RETRY_MS = 20;
+const NEIGHBOUR_RETRY_MS = 2;
 
 /** A SYN from inside for which there is no connection. */
 export function onNewSyn(tcp: Tcp, frame: Frame, header: TcpHeader, nowMs: number): void {

@@ -16,6 +16,8 @@ import { sendAck, sendSegment, sendSyn } from "./transmit.ts";
 
 /** SYN goes six times, after 1, 3, 7, 15 and 31 s: as Linux's own (tcp_syn_retries), and a client waits no longer. */
 const MAX_SYN_BACKOFF = 6;
+/** How long a container may take to tell its MAC: the host would call it unreachable after three seconds, too. */
+const NEIGHBOUR_PATIENCE_MS = 3000;
 /** About four minutes without an answer (RFC 9293 §3.8.3 asks for at least 100 s). */
 const MAX_BACKOFF = 10;
 /** Questions whether inside is alive, and whether its window has opened, that may go unanswered. */
@@ -92,7 +94,12 @@ function onRetransmitTime(tcp: Tcp, connection: Connection, nowMs: number): bool
 
 /** @returns False when the connection ended by it. */
 function onSynTime(tcp: Tcp, connection: Connection, nowMs: number): boolean {
-  if (connection.backoff >= MAX_SYN_BACKOFF) {
+  const isWithoutMac = connection.state === SYN_SENT && connection.macHigh === -1;
+  if (isWithoutMac && nowMs - connection.lastHeardMs < NEIGHBOUR_PATIENCE_MS) {
+    tryToOpen(tcp, connection, nowMs);
+    return true;
+  }
+  if (isWithoutMac || connection.backoff >= MAX_SYN_BACKOFF) {
     abort(tcp, connection, false);
     return false;
   }
