@@ -301,3 +301,81 @@ asBoth(
   },
   { skip: skip || (BUSYBOX === undefined && "needs busybox") },
 );
+
+asBoth(
+  "a run is submitted as a job, whose image is prepared once, and its jobs are listed, shown and cancelled",
+  async (box) => {
+    await withCluster({}, async (cluster) => {
+      const call = (...args: string[]) => cluster.run(box, [DUGOUT, ...args]);
+      const run = ["--network", "host", IMAGE, "sh", "-c"];
+      const script = await call(
+        "batch",
+        "script",
+        "--nodes",
+        "2",
+        "--array=0-1",
+        "--time",
+        "5",
+        ...run,
+        "echo it's $SLURM_PROCID",
+      );
+      assert.equal(script.code, 0, script.stderr);
+      assert.match(
+        script.stdout,
+        /^#!\/bin\/sh\n#SBATCH --job-name=busybox\n#SBATCH --nodes=2\n#SBATCH --array=0-1\n#SBATCH --time=5\n/,
+      );
+      assert.match(
+        script.stdout,
+        /exec srun \S+ run --network host --rm --env-job \S+ sh -c 'echo it'\\''s \$SLURM_PROCID'\n$/,
+      );
+      assert.equal((await call("batch", "ls", "-q")).stdout, "");
+
+      const submitted = await call(
+        "run",
+        "-q",
+        "--batch",
+        "slurm",
+        "--nodes",
+        "2",
+        "--ntasks",
+        "4",
+        ...run,
+        "echo task $SLURM_PROCID",
+      );
+      assert.match(submitted.stdout, /^[0-9]+\n$/, submitted.stderr);
+      const job = submitted.stdout.trim();
+      const tasks = async () =>
+        (await call("batch", "logs", job)).stdout.trim().split("\n").filter((line) => line.startsWith("task")).sort();
+      await until("all tasks have written", async () => (await tasks()).length === 4);
+      assert.deepEqual(await tasks(), ["task 0", "task 1", "task 2", "task 3"]);
+
+      const array = (await call("run", "--batch", "slurm", "--array", "0-2", ...run, "echo part $SLURM_ARRAY_TASK_ID"))
+        .stdout.trim();
+      await until(
+        "all parts have written",
+        async () => (await call("batch", "logs", array)).stdout.split("part").length === 4,
+      );
+
+      const long = (await call("run", "--batch", "slurm", "--job-name", "long", ...run, "sleep 602")).stdout.trim();
+      const state = async () =>
+        JSON.parse((await call("batch", "ls", "--format", "json")).stdout.split("\n")[0]!).State;
+      await until("it runs", async () => (await state()) === "RUNNING");
+      assert.deepEqual((await call("batch", "ls", "-q")).stdout.trim().split("\n"), [long, array, job]);
+      assert.equal((await call("batch", "cancel", long)).stdout, `${long}\n`);
+      await until("it is gone", () => !findProcesses("sleep 602").some(({ command }) => command.startsWith("s")));
+      await untilSwept(box);
+      for (
+        const [args, words] of [
+          [["run", "--nodes", "2", IMAGE], /--nodes is for jobs of a cluster/],
+          [["run", "--batch", "pbs", IMAGE], /there is no batch system "pbs"/],
+          [["run", "--batch", "slurm", "-it", IMAGE], /a job has no terminal/],
+        ] as const
+      ) {
+        const { code, stderr } = await call(...args);
+        assert.deepEqual([code, words.test(stderr)], [125, true], stderr);
+      }
+      assert.match((await call("batch", "logs", "999999")).stderr, /No such job/);
+    });
+  },
+  { skip },
+);

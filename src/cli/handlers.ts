@@ -6,6 +6,10 @@ import { notYetError } from "./usage_error.ts";
 const LOADERS: ReadonlyMap<string, () => Promise<CommandFunction>> = new Map<string, () => Promise<CommandFunction>>([
   ["attach", async () => (await import("./commands/life.ts")).runAttach],
   ["check", async () => (await import("./commands/check.ts")).runCheck],
+  ["batch cancel", async () => (await import("./commands/batch.ts")).runBatchCancel],
+  ["batch logs", async () => (await import("./commands/batch.ts")).runBatchLogs],
+  ["batch ls", async () => (await import("./commands/batch.ts")).runBatchList],
+  ["batch script", async () => (await import("./commands/batch.ts")).runBatchScript],
   ["cp", async () => (await import("./commands/cp.ts")).runCopy],
   ["commit", async () => (await import("./commands/container_files.ts")).runCommit],
   ["diff", async () => (await import("./commands/container_files.ts")).runDiff],

@@ -110,6 +110,13 @@ const MOST_FDS = 900;
 
 /** Done by others: the CLI's own, and what has no effect by design. */
 const ELSEWHERE: ReadonlySet<string> = new Set([
+  "array",
+  "batch",
+  "job-name",
+  "nodes",
+  "ntasks",
+  "sbatch",
+  "time",
   "explain",
   "format",
   "help",

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { readRun, type RunContext, type RunRead } from "#docker/read_run.ts";
+import { isBatch } from "../batch_options.ts";
 import { openEngine } from "#engine/engine.ts";
 import { FOREGROUND_HINT, requireOutsideJob } from "#engine/require_outside_job.ts";
 import { notifyReady, parseNotifyMode, passNotifySocket } from "#engine/life/notify_systemd.ts";
@@ -20,6 +21,7 @@ const EXIT_UNREAD = 141;
 /** `dugout run` @returns The container's exit code. */
 export async function runRun(invocation: Invocation): Promise<number> {
   const { options, args, global } = invocation;
+  if (isBatch(options)) return await (await import("./batch.ts")).runBatch(invocation);
   const context = createRunContext();
   const read = readRun(options, args, context);
   const explains = hasSwitch(options, "explain");

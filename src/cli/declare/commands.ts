@@ -1,3 +1,4 @@
+import { BATCH_COMMANDS } from "./batch.ts";
 import { CONTAINER_COMMANDS } from "./containers.ts";
 import { EXEC } from "./exec.ts";
 import { FILE_COMMANDS } from "./files.ts";
@@ -26,6 +27,7 @@ export const COMMANDS: readonly CommandDeclaration[] = [
   ...NETWORK_COMMANDS,
   ...SYSTEM_COMMANDS,
   RUNTIME,
+  ...BATCH_COMMANDS,
   ...UPKEEP_COMMANDS,
   ...UNIT_COMMANDS,
 ];

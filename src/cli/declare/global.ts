@@ -47,6 +47,7 @@ export const DAEMON_OPTIONS: readonly string[] = [
 export const LOG_LEVELS: readonly string[] = ["debug", "info", "warn", "error", "fatal"];
 
 export const GROUPS: readonly GroupDeclaration[] = [
+  { name: "batch", summary: "Commands for containers that are jobs of Slurm" },
   { name: "container", summary: "Commands for containers" },
   { name: "generate", summary: "Units and lines for cron" },
   { name: "healthcheck", summary: "Commands for health checks" },

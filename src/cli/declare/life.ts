@@ -1,10 +1,19 @@
 import { CHOICE_FILTER, CHOICE_FLAGS, choiceOptions, LATEST, STOP_OPTIONS } from "./containers.ts";
 import { HEADINGS } from "./global.ts";
+import { BATCH_OPTIONS } from "./batch_options.ts";
 import { RUN_OPTIONS } from "./run.ts";
 import type { CommandDeclaration } from "./types.ts";
 
 /** What a container that is only made has no use for. */
-const OF_RUN_ALONE = ["--detach", "--detach-keys", "--sig-proxy", "--explain", "--format", "--sdnotify"];
+const OF_RUN_ALONE = [
+  ...BATCH_OPTIONS.map(({ flags }) => flags),
+  "--detach",
+  "--detach-keys",
+  "--sig-proxy",
+  "--explain",
+  "--format",
+  "--sdnotify",
+];
 
 const CREATE_OPTIONS = RUN_OPTIONS.filter(({ flags }) => !OF_RUN_ALONE.some((flag) => flags.endsWith(flag)));
 

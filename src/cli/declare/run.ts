@@ -1,4 +1,5 @@
 import { HEADINGS } from "./global.ts";
+import { BATCH_OPTIONS } from "./batch_options.ts";
 import type { CommandDeclaration, OptionDeclaration } from "./types.ts";
 
 const PROCESS = "Process:";
@@ -347,6 +348,7 @@ export const RUN_OPTIONS: readonly OptionDeclaration[] = [
     summary: "who tells systemd that it is up: conmon, container or ignore",
     default: "ignore",
   },
+  ...BATCH_OPTIONS,
   { flags: "--explain", group: LIFE, summary: "print what would be done, one line a system call, and do nothing" },
   { flags: "--format", value: "string", group: LIFE, summary: "json: print --explain as JSON" },
 
