@@ -77,6 +77,7 @@ asBoth("A-095 root runs no bundle and no hook that others than root may change",
       config.process.args = ["true"];
       config.hooks = { createRuntime: [{ path: "/usr/bin/touch", args: ["touch", canary] }] };
       config.linux = { namespaces: [{ type: "mount" }, { type: "pid" }] };
+      delete config["hostname"];
     });
     const foreign = await asRoot("--root", root, "run", "--bundle", bundle, "x");
     assert.deepEqual([foreign.code, /it belongs to user/.test(foreign.stderr)], [1, true], foreign.stderr);
