@@ -87,8 +87,10 @@ for user in alice bob; do
   check $user explain '0 *mount*' $dugout run --explain --network none $image true
 
   forbidden_checks $user
-  limit_checks $user
-  delegation_checks $user
+  if [ -n "${LIMITS:-}" ]; then
+    limit_checks $user
+    delegation_checks $user
+  fi
 
   # nothing is left: no process but this script's, no mount, no container
   left=$(ps -o pid=,args= -u $user)
