@@ -16,6 +16,8 @@ export interface OwnValues {
   readonly created: string;
   readonly ownerPid: number;
   readonly ownerStartTime: string;
+  /** When it was started, in milliseconds since 1970. */
+  readonly startedMs: number;
 }
 
 /** Stand-ins for them while a tape is made. They are random: what looks like one is one. */
@@ -44,17 +46,22 @@ export function makeTokens(id: string): Tokens {
     id,
     name: randomHex(MOST_NAME_BYTES / 2),
     created: randomHex(12),
-    // fifteen digits, none of them a zero in front
-    ownerPid: 1e14 + parseInt(randomHex(5), 16),
+    ownerPid: randomNumber(),
     ownerStartTime: randomHex(12),
+    startedMs: randomNumber(),
   };
+}
+
+/** Fifteen digits, none of them a zero in front. */
+function randomNumber(): number {
+  return 1e14 + parseInt(randomHex(5), 16);
 }
 
 /** Finds where the tokens stand. */
 export function findHoles(bytes: Uint8Array, tokens: Tokens): Hole[] {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const holes: Hole[] = [];
-  for (const value of ["name", "created", "ownerPid", "ownerStartTime"] as const) {
+  for (const value of ["name", "created", "ownerPid", "ownerStartTime", "startedMs"] as const) {
     const token = String(tokens[value]);
     for (let at = buffer.indexOf(token, 0, "latin1"); at >= 0; at = buffer.indexOf(token, at + 1, "latin1")) {
       const end = at + token.length;

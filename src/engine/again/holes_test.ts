@@ -8,6 +8,7 @@ const VALUES: OwnValues = {
   name: "calm_creek",
   created: "2026-01-02T03:04:05.678Z",
   ownerPid: 4711,
+  startedMs: 1_700_000_000_000,
   ownerStartTime: "123456",
 };
 const encode = (text: string) => new TextEncoder().encode(text);

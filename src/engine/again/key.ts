@@ -19,7 +19,7 @@ export interface KeyInput {
 }
 
 /** Changes with the form of what is remembered. */
-const FORM = 3;
+const FORM = 4;
 
 /** Variables that say where things are, and whether a batch system will end the job. */
 const VARIABLES = ["HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "SLURM_JOB_ID"] as const;

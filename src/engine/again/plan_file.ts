@@ -4,7 +4,7 @@
  *
  *     <sha256 of all that follows, in hexadecimal> LF
  *     <length of the namespace's tape, 0 where there is none> SP <what its holder is called by> LF <that tape>
- *     <RememberedPlan as JSON, on one line> LF <tape>
+ *     <RememberedPlan as JSON, on one line> LF <tape> <the monitor's own tape, where it has one>
  *
  * @module
  */
@@ -38,6 +38,17 @@ export interface RememberedPlan {
   readonly signalProxy: boolean;
   /** What the user is told at each start. */
   readonly notices: readonly string[];
+  readonly detached?: DetachedPlan;
+}
+
+/** What a container is that its caller leaves. */
+export interface DetachedPlan {
+  /** Whether its stdin is held open. */
+  readonly interactive: boolean;
+  /** Whether its monitor removes it at its end. */
+  readonly removes: boolean;
+  /** How long the monitor's tape is. */
+  readonly monitorBytes: number;
 }
 
 /** A user namespace that the container's is made in. */
@@ -52,6 +63,8 @@ export interface NamespacePlan {
 export interface StoredPlan {
   readonly plan: RememberedPlan;
   readonly tape: Uint8Array;
+  /** What the monitor of a container plays whose output is kept. */
+  readonly monitor?: Uint8Array;
   /** Undefined where the tape makes the container's in the caller's. */
   readonly namespace: NamespacePlan | undefined;
 }
@@ -91,7 +104,11 @@ export function findPlan(runRoot: string, key: string): FoundPlan | undefined {
     read() {
       const end = body.indexOf(LF, rest);
       const plan = JSON.parse(decoder.decode(body.subarray(rest, end))) as RememberedPlan;
-      return plan.key === key ? { plan, tape: body.subarray(end + 1) } : undefined;
+      if (plan.key !== key) return undefined;
+      const tapes = body.subarray(end + 1);
+      if (plan.detached === undefined) return { plan, tape: tapes };
+      const monitor = tapes.length - plan.detached.monitorBytes;
+      return { plan, tape: tapes.subarray(0, monitor), monitor: tapes.subarray(monitor) };
     },
   };
 }
@@ -116,7 +133,7 @@ function readOwnFile(path: string): Uint8Array | undefined {
 /** Writes a plan. The oldest ones give way; one that is too large is not kept. */
 export function writePlan(
   runRoot: string,
-  { plan, tape, namespace = { tape: new Uint8Array(0), ids: "" } }: StoredPlan,
+  { plan, tape, monitor = new Uint8Array(0), namespace = { tape: new Uint8Array(0), ids: "" } }: StoredPlan,
 ): void {
   const fs = process.getBuiltinModule("node:fs");
   const body = Buffer.concat([
@@ -124,6 +141,7 @@ export function writePlan(
     namespace.tape,
     Buffer.from(`${JSON.stringify(plan)}\n`),
     tape,
+    monitor,
   ]);
   if (HASH_DIGITS + 1 + body.length > MOST_BYTES) return;
   const directory = plansPath(runRoot);

@@ -43,17 +43,20 @@ export interface PlannedRun {
   readonly record: Readonly<Record<string, unknown>>;
   readonly labels: ReadonlyMap<string, string>;
   readonly notices: readonly string[];
-  /** Planned so that the tape makes its user namespace itself. */
+  /** Planned without a user namespace that somebody holds. */
   readonly prepared: Prepared;
+  /** The monitor's own tape, where it keeps the output of a container that is left. */
+  readonly monitor?: Uint8Array;
 }
 
 /**
  * Whether a run can be remembered: it takes nothing from the machine that the facts do not tell of (mounts, devices, other
- * containers), its root is made and mounted by the tape alone, and it goes when it ends.
+ * containers), its root is made and mounted by the tape alone, and nobody but its monitor is needed at its end.
  */
 export function isRememberable(request: RunRequest, options: RunOptions, root: RootSource): boolean {
   const kinds = [request.network, request.pid, request.ipc, request.uts, request.userns].map(({ kind }) => kind);
-  return options.rm && !options.tty && !options.detach && options.rootfs === undefined && options.pull !== "always" &&
+  return (options.detach ? isLeftAlone(request, options) : options.rm) && !options.tty &&
+    options.rootfs === undefined && options.pull !== "always" &&
     options.cidfile === undefined && options.pidfile === undefined && (options.name ?? "").length <= MOST_NAME_BYTES &&
     request.userns.kind !== "nomap" && !isLimited(request.limits) && !request.security.writableCgroups &&
     request.mounts.length === 0 && request.devices.length === 0 &&
@@ -64,11 +67,16 @@ export function isRememberable(request: RunRequest, options: RunOptions, root: R
     root.rootfs.kind === "overlay";
 }
 
+/** Whether a container that its caller leaves is started but once, and as often as one likes: a name of its own is for one. */
+function isLeftAlone({ restart }: RunRequest, { name }: RunOptions): boolean {
+  return restart.kind === "no" && name === undefined;
+}
+
 /** What is kept of a run. */
 export function describePlan(roots: Pick<Engine, "dataRoot" | "runRoot">, run: PlannedRun): StoredPlan {
-  const { directory, options, prepared } = run;
+  const { directory, options, prepared, monitor } = run;
   const tokens = makeTokens(directory.id);
-  const { created, ownerPid, ownerStartTime } = tokens;
+  const { created, ownerPid, ownerStartTime, startedMs } = tokens;
   const name = options.name ?? tokens.name;
   const making: Making = {
     directory,
@@ -76,7 +84,15 @@ export function describePlan(roots: Pick<Engine, "dataRoot" | "runRoot">, run: P
     nameText: nameText(directory.id, ownerPid),
     rootMode: run.rootMode,
     files: prepared.files.map(({ path, text }) => ({ path, text, mode: 0o644 })),
-    record: JSON.stringify({ ...run.record, name, created, ownerPid, ownerStartTime }),
+    record: JSON.stringify({
+      ...run.record,
+      name,
+      created,
+      ownerPid,
+      ownerStartTime,
+      ...(monitor === undefined ? {} : { startedMs }),
+    }),
+    keepsOutput: monitor !== undefined,
   };
   const { map, parent } = prepared.setup;
   const programs = parent === undefined ? undefined : findIdMapPrograms();
@@ -85,6 +101,7 @@ export function describePlan(roots: Pick<Engine, "dataRoot" | "runRoot">, run: P
   const tape = encodeTape(planned, HOST_ARCH);
   return {
     tape,
+    ...(monitor === undefined ? {} : { monitor }),
     namespace: parent === undefined || programs === undefined
       ? undefined
       : { tape: namespaceTape(parent.map, programs), ids: holderIds(parent.map) },
@@ -104,16 +121,20 @@ export function describePlan(roots: Pick<Engine, "dataRoot" | "runRoot">, run: P
       labels: [...run.labels],
       signalProxy: options.sigProxy,
       notices: run.notices,
+      ...(monitor === undefined ? {} : {
+        detached: { interactive: options.interactive, removes: options.rm, monitorBytes: monitor.length },
+      }),
     },
   };
 }
 
 function extrasOf({ facts }: Ground, making: Making, held: TapeExtras["held"]): TapeExtras {
+  const start = { before: factSteps(facts), meanwhile: makeSteps(making), held };
+  // the monitor's own tape sees to its end
+  if (making.keepsOutput) return { ...start, atEnd: [], afterEnd: [], buffers: [ANSWER_BUFFER] };
   const removal = removeSteps(making, LEFT);
   return {
-    before: factSteps(facts),
-    meanwhile: makeSteps(making),
-    held,
+    ...start,
     atEnd: [...removal.first, ...tellRemovedSteps()],
     afterEnd: removal.rest,
     buffers: [ANSWER_BUFFER, NAME_BUFFER],

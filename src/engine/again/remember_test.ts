@@ -79,7 +79,13 @@ function runOf(id: ContainerId): PlannedRun {
 }
 
 test("a tape from memory is the same for another container, but for what that has of its own", () => {
-  const own = { name: "calm_creek", created: "2026-01-02T03:04:05.678Z", ownerPid: 4711, ownerStartTime: "123" };
+  const own = {
+    name: "calm_creek",
+    created: "2026-01-02T03:04:05.678Z",
+    ownerPid: 4711,
+    ownerStartTime: "123",
+    startedMs: 1,
+  };
   const fill = (id: ContainerId) => {
     const { plan, tape } = describePlan({ dataRoot: "/data", runRoot: "/run" }, runOf(id));
     fillHoles(tape, plan.holes, { ...own, id: SECOND });
@@ -135,7 +141,8 @@ test("only runs are remembered whose plans depend on nothing that the key does n
     const options of [
       { rm: false },
       { tty: true },
-      { detach: true },
+      { detach: true, name: "one" },
+      { detach: true, tty: true },
       { pull: "always" },
       { cidfile: "/tmp/c" },
       { pidfile: "/tmp/p" },

@@ -13,21 +13,36 @@
  * @module
  */
 import type { Fd } from "#linux/call.ts";
+import { close } from "#linux/file.ts";
 import { mapText } from "#linux/idmap.ts";
 import { readBootId, readStartTime } from "#linux/proc.ts";
 import { GO_FD, READY_FD } from "#runtime/map_ids.ts";
-import { exitCodeOf, launchContainer, lostMonitorError, type Running } from "#runtime/launch_container.ts";
+import {
+  exitCodeOf,
+  launchContainer,
+  lostMonitorError,
+  type Running,
+  type StartFds,
+} from "#runtime/launch_container.ts";
 import { type ContainerId, makeContainerId, makeContainerName } from "../record/container_id.ts";
 import type { EngineOptions } from "../engine.ts";
 import { containerEvent, dieEvents, type EventSubject, foregroundEvents, noteEvents } from "../events/events.ts";
 import { followRun } from "../streams/follow_run.ts";
 import { holdSignals } from "../streams/foreground.ts";
 import { openStdio, type StdioFds } from "../streams/stdio.ts";
+import { leaveDetached, lockOwn, openDetached } from "./detach_again.ts";
 import { fillHoles, type OwnValues } from "./holes.ts";
 import { type KeyInput, ownProgram, planKey, planPlaces } from "./key.ts";
 import { obtainNamespace, type RunNamespace } from "./namespace.ts";
 import { REMOVED_FLAG } from "./removed_flag.ts";
-import { findPlan, forgetPlan, type FoundPlan, type RememberedPlan, type StoredPlan } from "./plan_file.ts";
+import {
+  type DetachedPlan,
+  findPlan,
+  forgetPlan,
+  type FoundPlan,
+  type RememberedPlan,
+  type StoredPlan,
+} from "./plan_file.ts";
 
 /** A command line that may have been run before. */
 export interface AgainInput {
@@ -36,10 +51,15 @@ export interface AgainInput {
   readonly words: readonly string[];
   /** Gets notices that concern the user, one line each. */
   readonly warn: (message: string) => void | Promise<void>;
+  /** Gets what is to be shown on standard output. */
+  readonly print: (text: string) => void | Promise<void>;
 }
 
 /** A plan that was read. */
 type KnownPlan = Omit<StoredPlan, "namespace">;
+
+/** Descriptors that a container is started with, besides its namespace's. */
+type OwnFds = Pick<StartFds, "stdio" | "others" | "release">;
 
 /** A step failed: what was remembered is not so any more. */
 class StalePlanError extends Error {}
@@ -74,6 +94,7 @@ async function play(
   release: () => void,
 ): Promise<number | undefined> {
   const { plan } = stored;
+  if (plan.detached !== undefined) return await leave(input, stored, plan.detached, namespace, release);
   const stdio = openStdio(
     { stdin: streamOf(plan.streams, 0), stdout: streamOf(plan.streams, 1), stderr: streamOf(plan.streams, 2) },
     plan,
@@ -85,19 +106,12 @@ async function play(
   }
   for (const notice of plan.notices) await input.warn(notice);
 
-  const startedMs = Date.now();
-  const own: OwnValues = {
-    id: makeContainerId(),
-    name: plan.name ?? makeContainerName(),
-    created: new Date(startedMs).toISOString(),
-    ownerPid: process.pid,
-    ownerStartTime: readStartTime(process.pid) ?? "",
-  };
+  const own = makeOwn(plan);
   const signals = plan.signalProxy ? holdSignals() : undefined;
   let running: Running;
   try {
     fillHoles(stored.tape, plan.holes, own);
-    running = start(stored, stdio, namespace);
+    running = start(stored, { ...stdio, others: stdio.relayFds, release: stdio.close }, namespace);
     namespace?.share();
     release();
   } catch (error) {
@@ -108,8 +122,55 @@ async function play(
     forgetPlan(plan.runRoot, plan.key);
     return undefined;
   }
-  const subject = { id: own.id, name: own.name, image: plan.image, labels: new Map(plan.labels) };
-  return await follow(input, plan, { own, running, signals, startedMs, subject });
+  return await follow(input, plan, { own, running, signals, startedMs: own.startedMs, subject: subjectOf(plan, own) });
+}
+
+/** Starts a container by its plan, tells its id, and leaves it to its monitor. */
+async function leave(
+  input: AgainInput,
+  { plan, tape, monitor = new Uint8Array(0) }: KnownPlan,
+  detached: DetachedPlan,
+  namespace: RunNamespace | undefined,
+  release: () => void,
+): Promise<number | undefined> {
+  for (const notice of plan.notices) await input.warn(notice);
+  const own = makeOwn(plan);
+  const lock = lockOwn(plan, own);
+  const fds = openDetached(plan, detached, monitor, own);
+  try {
+    fillHoles(tape, plan.holes, own);
+    const running = start({ plan, tape }, fds, namespace);
+    namespace?.share();
+    release();
+    leaveDetached(plan, own, running, subjectOf(plan, own));
+  } catch (error) {
+    await discard(plan, own, input.options);
+    (await import("../record/lock_container.ts")).forgetLock(plan, own.id);
+    if (!(error instanceof StalePlanError)) throw error;
+    forgetPlan(plan.runRoot, plan.key);
+    return undefined;
+  } finally {
+    fds.close();
+    if (lock !== undefined) close(lock);
+  }
+  await input.print(`${own.id}\n`);
+  return 0;
+}
+
+function makeOwn(plan: RememberedPlan): OwnValues {
+  const startedMs = Date.now();
+  return {
+    id: makeContainerId(),
+    name: plan.name ?? makeContainerName(),
+    created: new Date(startedMs).toISOString(),
+    ownerPid: process.pid,
+    ownerStartTime: readStartTime(process.pid) ?? "",
+    startedMs,
+  };
+}
+
+function subjectOf({ image, labels }: RememberedPlan, { id, name }: OwnValues): EventSubject {
+  return { id, name, image, labels: new Map(labels) };
 }
 
 /** A container that runs. */
@@ -176,8 +237,8 @@ function streamOf(streams: readonly boolean[], fd: number): Fd | undefined {
 }
 
 /** Starts the tape. @throws {StalePlanError} When a step of it failed, or there is no namespace for it. */
-function start({ plan, tape }: KnownPlan, stdio: StdioFds, namespace: RunNamespace | undefined): Running {
-  const others = [...stdio.relayFds];
+function start({ plan, tape }: KnownPlan, fds: OwnFds, namespace: RunNamespace | undefined): Running {
+  const others = [...fds.others];
   if (namespace !== undefined) {
     const ours = namespace.open();
     if (ours === undefined) throw new StalePlanError("the user namespace cannot be made");
@@ -189,7 +250,7 @@ function start({ plan, tape }: KnownPlan, stdio: StdioFds, namespace: RunNamespa
     map: undefined,
     monitorGoesOn: true,
     describeFailure: ({ index }) => new StalePlanError(`step ${index} of a remembered plan failed`),
-  }, { stdio: stdio.stdio, others, state: undefined, release: () => stdio.close() });
+  }, { stdio: fds.stdio, others, state: undefined, release: () => fds.release() });
 }
 
 /** Writes down where it runs, for other commands. */

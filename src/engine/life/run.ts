@@ -23,7 +23,7 @@ import { containerEvent, dieEvents, type EventSubject, foregroundEvents, noteEve
 import { followRun } from "../streams/follow_run.ts";
 import { type HeldSignals, holdSignals } from "../streams/foreground.ts";
 import { parentMap, prepareContainer, type Prepared } from "../prepare/prepare.ts";
-import type { Ground } from "../again/ground.ts";
+import { findFooting, type Footing } from "./footing.ts";
 import { isRememberable, rememberPlan } from "../again/remember.ts";
 import { discardContainer, forgetContainer } from "./remove.ts";
 import { readBootId, readStartTime } from "#linux/proc.ts";
@@ -178,6 +178,7 @@ function noteEnd({ path }: ContainerDirectory, end: ContainerEnd): boolean {
   }
 }
 
+<<<<<<< HEAD
 /** What a plan is remembered under, and what it stands on. */
 interface Footing {
   readonly key: string;
@@ -200,6 +201,8 @@ async function findFooting({ engine, words, options, transformTape }: RunInput):
   return ground.isSettled ? { key: planKey({ ...engine.options, words }, program), ground } : undefined;
 }
 
+=======
+>>>>>>> 70de822 (Plans of containers that are left are remembered too)
 /** Plans a container, makes what it needs, and starts it. */
 async function startRun(input: RunInput): Promise<Started> {
   const { engine, request, options } = input;

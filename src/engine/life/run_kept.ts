@@ -8,14 +8,20 @@ import { readTerminalSize } from "#linux/terminal.ts";
 import { openParentNamespace } from "#runtime/holder/parent_namespace.ts";
 import type { ContainerId } from "../record/container_id.ts";
 import { createContainer } from "./create_container.ts";
-import { containerEvent, noteEvent } from "../events/events.ts";
+import { containerEvent, type EventSubject, noteEvent } from "../events/events.ts";
+import { HOST_ARCH } from "#linux/arch.ts";
+import { encodeTape } from "#tape/encode.ts";
+import { isRememberable, rememberPlan } from "../again/remember.ts";
+import { makeRecord, recordMounts } from "../record/container_record.ts";
+import { whereabouts } from "../record/whereabouts.ts";
+import { findFooting, type Footing } from "./footing.ts";
 import { holdSignals } from "../streams/foreground.ts";
 import { withContainerLock } from "../record/lock_container.ts";
-import { unmakeContainer } from "./make_container.ts";
+import { type Plan, rootMode, startNotices, unmakeContainer } from "./make_container.ts";
 import { openPidfile } from "../record/pidfile.ts";
-import { parentMap } from "../prepare/prepare.ts";
+import { parentMap, prepareContainer } from "../prepare/prepare.ts";
 import type { RunInput } from "./run.ts";
-import { startKept } from "./start_container.ts";
+import { monitorTape, startKept } from "./start_container.ts";
 import { leaveContainer, type StayEnd, stayWithContainer } from "./stay_with_container.ts";
 
 /** What became of a run. */
@@ -33,6 +39,8 @@ export function callersTerminalSize(): { rows: number; columns: number } | undef
  */
 export async function runKept(input: RunInput): Promise<{ id: ContainerId; end: KeptRunEnd }> {
   const { engine, request, options } = input;
+  // before anything is read that it is about
+  const footing = options.detach ? await findFooting(input) : undefined;
   // ids are mapped by programs of the system while we plan
   const parent = parentMap(engine, request);
   using held = parent === undefined ? undefined : openParentNamespace(engine.runRoot, parent);
@@ -70,6 +78,7 @@ export async function runKept(input: RunInput): Promise<{ id: ContainerId; end: 
   input.started?.({ id: directory.id, name: subject.name, running: started.running });
   if (options.detach) {
     await leaveContainer(engine, directory, started);
+    if (footing !== undefined && isRememberable(request, options, plan.root)) keepPlan(input, plan, footing, subject);
     return { id: directory.id, end: { kind: "left" } };
   }
   const { interactive, tty, detachKeys } = options;
@@ -81,4 +90,46 @@ export async function runKept(input: RunInput): Promise<{ id: ContainerId; end: 
   });
   if (end.kind === "ended") plan.limits?.leaveGroup(directory.id);
   return { id: directory.id, end };
+}
+
+/** Plans once more, without a user namespace that somebody holds, and keeps that. */
+function keepPlan(input: RunInput, plan: Plan, footing: Footing, { name, labels }: EventSubject): void {
+  const { engine, request, options } = input;
+  const { directory, root, map } = plan;
+  const prepared = prepareContainer({
+    engine,
+    request,
+    ...plan,
+    mounts: [],
+    stdio: { kind: "inherit", relays: [] },
+    keepsOutput: true,
+    outlivesCaller: true,
+    guardTerminal: false,
+    terminal: undefined,
+  });
+  const made = makeRecord({
+    id: directory.id,
+    name,
+    request,
+    options,
+    root,
+    map,
+    mounts: recordMounts(request.mounts),
+  });
+  rememberPlan(engine, {
+    ...footing,
+    directory,
+    request,
+    options,
+    rootMode: rootMode(root),
+    streams: [false, false, false],
+    relays: [],
+    hasTerminal: false,
+    // in the order in which it is written when it is made and then started
+    record: { ...made, isNew: false, startedMs: 0, restartCount: 0, ...whereabouts() },
+    labels,
+    notices: startNotices(request, plan),
+    prepared,
+    monitor: encodeTape(monitorTape(input, prepared), HOST_ARCH),
+  });
 }

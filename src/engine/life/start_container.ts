@@ -217,7 +217,11 @@ function launch(input: StartInput, startedMs: number, networking: Networking | u
   return { running, log: opened, fromByte };
 }
 
-function monitorTape({ request }: StartInput, { setup: { stdio, rootfs, group } }: Prepared): Tape {
+/** What its monitor plays. */
+export function monitorTape(
+  { request }: Pick<StartInput, "request">,
+  { setup: { stdio, rootfs, group } }: Prepared,
+): Tape {
   return planMonitor({
     terminal: stdio.kind === "terminal",
     copiesStdin: stdio.kind === "inherit" && stdio.relays.length > 0,
