@@ -12,6 +12,8 @@ export async function findFooting(
   { engine, words, options, transformTape }: Pick<RunInput, "engine" | "words" | "options" | "transformTape">,
 ): Promise<Footing | undefined> {
   if (words === undefined || transformTape !== undefined) return undefined;
+  // a tape that is remembered knows of no descriptors
+  if (options.preservedFds.length > 0) return undefined;
   if (options.detach ? options.name !== undefined || options.tty : !options.rm) return undefined;
   const [{ ownProgram, planKey }, { surveyGround }] = await Promise.all([
     import("../again/key.ts"),

@@ -178,31 +178,6 @@ function noteEnd({ path }: ContainerDirectory, end: ContainerEnd): boolean {
   }
 }
 
-<<<<<<< HEAD
-/** What a plan is remembered under, and what it stands on. */
-interface Footing {
-  readonly key: string;
-  readonly ground: Ground;
-}
-
-/** Undefined where the plan is not to be remembered, or something has just changed. */
-async function findFooting({ engine, words, options, transformTape }: RunInput): Promise<Footing | undefined> {
-  // a tape that is remembered knows of no descriptors
-  if (options.preservedFds.length > 0) return undefined;
-  if (words === undefined || transformTape !== undefined || !options.rm) return undefined;
-  const [{ ownProgram, planKey }, { surveyGround }] = await Promise.all([
-    import("../again/key.ts"),
-    import("../again/ground.ts"),
-  ]);
-  const program = ownProgram();
-  // root maps ids itself, which a tape of several ids leaves to programs
-  if (program === undefined || process.geteuid!() === 0) return undefined;
-  const ground = surveyGround(engine, program);
-  return ground.isSettled ? { key: planKey({ ...engine.options, words }, program), ground } : undefined;
-}
-
-=======
->>>>>>> 70de822 (Plans of containers that are left are remembered too)
 /** Plans a container, makes what it needs, and starts it. */
 async function startRun(input: RunInput): Promise<Started> {
   const { engine, request, options } = input;
