@@ -412,10 +412,9 @@ function readNetworks({ request, endpoints, endpointChanges }: Draft): void {
   request.network = first.network;
 }
 
-/** How the network is shared, for the message; until there is a network stack the default is the host's. */
+/** How the network is shared, for the message. */
 function sharedNetwork(kind: RunRequest["network"]["kind"]): string | undefined {
-  if (kind === "host" || kind === "container") return `--network ${kind}`;
-  return kind === "default" ? "the default network, which is the host's in this version" : undefined;
+  return kind === "host" || kind === "container" ? `--network ${kind}` : undefined;
 }
 
 /** What must agree between flags, in Docker's rules. */

@@ -11,9 +11,9 @@ import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
 import type { JoinedNetwork } from "./attachment.ts";
 import { endIfIdle, ensureHolder, makeBridgeOf } from "./bring_up.ts";
-import { type Holder, withNetworkLock } from "./holder.ts";
+import { findHolder, type Holder, sharedMap, withNetworkLock } from "./holder.ts";
 import { type Endpoint, type LinkState, listLinks, readLink, writeLink } from "./link_file.ts";
-import { ensureDefaultNetwork, type Places } from "./make_network.ts";
+import { ensureDefaultNetwork, peekDefaultNetwork, type Places } from "./make_network.ts";
 import { isThere, type NetworkContext } from "./members.ts";
 import { DEFAULT_NETWORK, findNetwork, type Network } from "./network_file.ts";
 import { type PortWish, publishPorts } from "./publish.ts";
@@ -125,6 +125,16 @@ function tryToJoin(context: NetworkContext, joiner: Joiner, wishes: readonly Joi
       throw error;
     }
   });
+}
+
+/** What {@linkcode joinNetworks} would give, with nothing made. @throws {DugoutError} NETWORK_UNKNOWN and others. */
+export function peekNetworks(context: NetworkContext, joiner: Joiner, wishes: readonly JoinWish[]): Joined {
+  const networks = wishes.map(({ network }) =>
+    network === DEFAULT_NETWORK ? peekDefaultNetwork(context) : requireNetwork(context, network)
+  );
+  const places = networks.map((network, index) => planPlace(context, joiner, network, wishes[index]!, index));
+  const nobody: Holder = { pid: 0, startTime: "", bootId: "", map: sharedMap(context.identity) };
+  return describeJoined(findHolder(context.runRoot) ?? nobody, true, places);
 }
 
 function describeJoined(holder: Holder, hasStack: boolean, places: readonly Place[]): Joined {

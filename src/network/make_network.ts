@@ -118,7 +118,18 @@ export function ensureDefaultNetwork(places: Places): Network {
   return readNetwork(places.dataRoot, DEFAULT_NETWORK) ?? recordNetwork(places, newNetworkSpec(DEFAULT_NETWORK));
 }
 
+/** The default network as it is, or as it would be made. */
+export function peekDefaultNetwork(places: Places): Network {
+  return readNetwork(places.dataRoot, DEFAULT_NETWORK) ?? planNetwork(places, newNetworkSpec(DEFAULT_NETWORK));
+}
+
 function recordNetwork(places: Places, spec: NetworkSpec): Network {
+  const network = planNetwork(places, spec);
+  writeNetwork(places.dataRoot, network);
+  return network;
+}
+
+function planNetwork(places: Places, spec: NetworkSpec): Network {
   const others = listNetworks(places.dataRoot).networks;
   const id = randomHex(32);
   const taken = others.flatMap(({ ipv4, ipv6 }) =>
@@ -176,7 +187,6 @@ function recordNetwork(places: Places, spec: NetworkSpec): Network {
   if (others.some(({ bridge }) => bridge === network.bridge)) {
     throw refuse("NETWORK_INVALID", `a network has the bridge ${network.bridge} already`);
   }
-  writeNetwork(places.dataRoot, network);
   return network;
 }
 

@@ -18,7 +18,6 @@ import { type ContainerDirectory, nameText } from "../record/container_directory
 import type { Engine } from "../engine.ts";
 import { isLimited } from "../prepare/limits.ts";
 import type { Prepared, RootSource } from "../prepare/prepare.ts";
-import { wantsNetworks } from "../network/wants_networks.ts";
 import { healthConfig } from "../health/health_config.ts";
 import { needsOpening } from "../volumes/volume_mounts.ts";
 import { ANSWER_BUFFER, factSteps } from "./facts.ts";
@@ -63,7 +62,8 @@ export function isRememberable(request: RunRequest, options: RunOptions, root: R
     !needsOpening(request, root.config) &&
     // the keeper is called by the whole way alone
     healthConfig(request.health, root.config) === undefined && !kinds.includes("container") &&
-    !wantsNetworks(request) &&
+    // in networks it has an address of its own each time; and whether there are any may change
+    request.network.kind !== "bridge" && request.network.kind !== "default" &&
     root.rootfs.kind === "overlay";
 }
 

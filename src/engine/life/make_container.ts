@@ -26,6 +26,7 @@ import {
   recordMounts,
 } from "../record/container_record.ts";
 import type { Engine } from "../engine.ts";
+import { sharesHostNetwork } from "../network/wants_networks.ts";
 import { makeTreeDirectories } from "../prepare/host_tree.ts";
 import { type ContainerLimits, openLimits } from "../prepare/limits.ts";
 import { copyLayers } from "../prepare/layers.ts";
@@ -63,6 +64,7 @@ export interface Plan {
 export async function planRun({ engine, request, options, fetchImage, isNew }: MakeInput): Promise<Plan> {
   const id = makeContainerId();
   const directory = containerDirectory(engine.dataRoot, engine.runRoot, id);
+  checkDefaultNetwork(request);
   const limits = await openLimits(engine, request, options.detach && isNew !== true);
   const opened = await openRoot({ engine, request, options, directory, fetchImage });
   checkHealthAction(request, opened.root.config);
@@ -78,17 +80,37 @@ function checkHealthAction({ health }: RunRequest, config: RunConfig): void {
   );
 }
 
+/** What cannot be where there is no network but the host's. @throws {DugoutError} NETWORK_MISSING. */
+function checkDefaultNetwork(request: RunRequest): void {
+  if (request.network.kind !== "default" || !sharesHostNetwork(request)) return;
+  const [asked] = request.endpoints;
+  const wants: [string, boolean][] = [
+    ["publish a port", request.ports.length > 0 || request.publishAll],
+    ["give the container an address or a name of its own", asked !== undefined],
+    ["link to another container", request.links.length > 0],
+    [
+      "change a setting of the network (--sysctl net.…)",
+      [...request.sysctls.keys()].some((key) => key.startsWith("net.")),
+    ],
+  ];
+  const wish = wants.find(([, isWanted]) => isWanted)?.[0];
+  if (wish === undefined) return;
+  throw new DugoutError("NETWORK_MISSING", `Cannot ${wish}: the container would share this machine's network`, {
+    hint: "networks of containers need /dev/net/tun: ask the administrator for 'chmod 666 /dev/net/tun'",
+  });
+}
+
 const PORTS_OF_HOST = "Published ports are discarded when using host network mode";
 
-const NO_NETWORK_YET =
-  "this version has no network of its own yet: the container shares this machine's (say --network host or none to choose)";
+const NO_TUN =
+  "the container shares this machine's network: /dev/net/tun cannot be opened, by which networks of containers lead outwards (ask the administrator for 'chmod 666 /dev/net/tun', as distributions have it; say --network host or none to choose)";
 
 /** What the user has to know of a container that is started. */
 export function startNotices(request: RunRequest, { limits }: Pick<Plan, "limits">): string[] {
   const publishes = request.ports.length > 0 || request.publishAll;
   return [
-    ...(request.network.kind === "default" ? [NO_NETWORK_YET] : []),
-    ...(request.network.kind === "host" && publishes ? [PORTS_OF_HOST] : []),
+    ...(request.network.kind === "default" && sharesHostNetwork(request) ? [NO_TUN] : []),
+    ...(sharesHostNetwork(request) && publishes ? [PORTS_OF_HOST] : []),
     ...limits?.notices ?? [],
   ];
 }

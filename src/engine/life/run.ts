@@ -122,10 +122,15 @@ export async function explainRun(input: RunInput): Promise<Prepared> {
   const mounts = needsOpening(request, plan.root.config)
     ? await (await import("../prepare/open_mounts.ts")).lookAtMounts({ ...input, ...plan, fetchImage: undefined })
     : plainMounts(request);
+  const joining = { ...plan, id: plan.directory.id, name: options.name ?? "" };
+  const networking = wantsNetworks(request)
+    ? (await import("../network/networking.ts")).lookAtNetworking(input.engine, request, joining)
+    : undefined;
   return prepareContainer({
     ...input,
     ...plan,
     mounts,
+    networking,
     stdio: options.tty ? { kind: "terminal" } : { kind: "inherit", relays: [] },
     keepsOutput: keepsOutput(request, options),
     outlivesCaller: options.detach,
@@ -206,12 +211,11 @@ async function startRun(input: RunInput): Promise<Started> {
     ({ anonymous: volumes, mounts } = await makeContainer(input, plan, name));
     stdioFds = openStdio(input.streams, { map: plan.map, uid: user.uid });
     const networking = wantsNetworks(request)
-      ? await (await import("../network/networking.ts")).openNetworking(
-        engine,
-        request,
-        { id: directory.id, name },
-        plan,
-      )
+      ? await (await import("../network/networking.ts")).openNetworking(engine, request, {
+        ...plan,
+        id: directory.id,
+        name,
+      })
       : undefined;
     const prepared = prepare(input, plan, mounts, stdioFds, held?.path, networking);
     for (const { path, text } of prepared.files) writeContainerFile(path, text);

@@ -105,7 +105,11 @@ export async function startKept(input: StartInput): Promise<StartedKept> {
   let started: StartedKept;
   try {
     const networking = wantsNetworks(input.request)
-      ? await (await import("../network/networking.ts")).openNetworking(engine, input.request, input.subject, plan)
+      ? await (await import("../network/networking.ts")).openNetworking(engine, input.request, {
+        ...plan,
+        id: directory.id,
+        name: input.subject.name,
+      })
       : undefined;
     started = launch(input, startedMs, networking);
   } catch (error) {

@@ -10,7 +10,16 @@ import { newEndpoint } from "#docker/network.ts";
 import type { LinkRequest, PortRange, RunRequest } from "#docker/run_request.ts";
 import { type JoinedNetwork, planAttachment } from "#network/attachment.ts";
 import { findHostAddress } from "#network/host_address.ts";
-import { joinNetworks, type JoinWish, leaveNetworks, NO_TAPS, NO_TAPS_HINT } from "#network/join.ts";
+import {
+  type Joined,
+  type Joiner,
+  joinNetworks,
+  type JoinWish,
+  leaveNetworks,
+  NO_TAPS,
+  NO_TAPS_HINT,
+  peekNetworks,
+} from "#network/join.ts";
 import { endpointsOf, type NetworkContext } from "#network/members.ts";
 import { DEFAULT_NETWORK } from "#network/network_file.ts";
 import type { PortWish } from "#network/publish.ts";
@@ -99,18 +108,45 @@ function imagePorts({ ExposedPorts = [] }: RunConfig): PortRange[] {
   });
 }
 
+/** Who joins, and what it is planned with. */
+interface Joining {
+  readonly id: string;
+  readonly name: string;
+  readonly map: IdMap;
+  readonly root: { readonly config: RunConfig };
+}
+
 /** Joins a container to its networks, before it is planned; undefined where it has none. */
 export async function openNetworking(
   engine: Engine,
   request: RunRequest,
-  { id, name }: { readonly id: string; readonly name: string },
-  { map, root }: { readonly map: IdMap; readonly root: { readonly config: RunConfig } },
+  joining: Joining,
 ): Promise<Networking | undefined> {
   if (!wantsNetworks(request)) return undefined;
   requireOutsideJob("start the network's processes", "--network host, which is the default in a job, or none");
-  const joiner = { id, name, firstLink: 0, ports: portsOf(request, root.config) };
-  const { holder, networks, hasStack } = await joinNetworks(networkContext(engine), joiner, wishesOf(request));
-  if (!hasStack && networks.some(({ network }) => !network.internal)) engine.warn(`${NO_TAPS}: ${NO_TAPS_HINT}`);
+  const joined = await joinNetworks(networkContext(engine), joinerOf(request, joining), wishesOf(request));
+  const leadsOut = joined.networks.some(({ network }) => !network.internal);
+  if (!joined.hasStack && leadsOut) engine.warn(`${NO_TAPS}: ${NO_TAPS_HINT}`);
+  return describeNetworking(engine, request, joining, joined);
+}
+
+/** The same, with nothing made. */
+export function lookAtNetworking(engine: Engine, request: RunRequest, joining: Joining): Networking | undefined {
+  if (!wantsNetworks(request)) return undefined;
+  const joined = peekNetworks(networkContext(engine), joinerOf(request, joining), wishesOf(request));
+  return describeNetworking(engine, request, joining, joined);
+}
+
+function joinerOf(request: RunRequest, { id, name, root }: Joining): Joiner {
+  return { id, name, firstLink: 0, ports: portsOf(request, root.config) };
+}
+
+function describeNetworking(
+  engine: Engine,
+  request: RunRequest,
+  { map }: Joining,
+  { holder, networks }: Joined,
+): Networking {
   return {
     attachment: planAttachment(holder, map, networks),
     networks,

@@ -24,5 +24,10 @@ export function defaultNetworkKind(): "bridge" | "host" {
 
 /** Whether a container is in networks of ours. */
 export function wantsNetworks({ network }: Pick<RunRequest, "network">): boolean {
-  return network.kind === "bridge";
+  return network.kind === "bridge" || (network.kind === "default" && defaultNetworkKind() === "bridge");
+}
+
+/** Whether it has the host's network: because it asks for that, or because there is no other. */
+export function sharesHostNetwork({ network }: Pick<RunRequest, "network">): boolean {
+  return network.kind === "host" || (network.kind === "default" && defaultNetworkKind() === "host");
 }

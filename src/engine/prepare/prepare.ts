@@ -39,7 +39,7 @@ import { deviceMounts } from "./devices.ts";
 import type { Engine } from "../engine.ts";
 import { hostsText, resolvText } from "./etc_files.ts";
 import type { Networking } from "../network/networking.ts";
-import { wantsNetworks } from "../network/wants_networks.ts";
+import { sharesHostNetwork, wantsNetworks } from "../network/wants_networks.ts";
 import { type ContainerLimits, groupSetup } from "./limits.ts";
 import { mapOf, shareNamespaces } from "./join.ts";
 import { containerCapabilities, makeSpec } from "./spec.ts";
@@ -218,8 +218,7 @@ function readAccounts(lowers: readonly string[], path: string): Uint8Array | und
 export function prepareContainer(input: PrepareInput): Prepared {
   const { engine, directory, map, user, root, stdio, networking } = input;
   const { request, joined, shmNamespace, etcDirectory } = shareNamespaces(engine, input.request, map);
-  const sharesNetwork = networking === undefined &&
-    (request.network.kind === "host" || request.network.kind === "default");
+  const sharesNetwork = networking === undefined && sharesHostNetwork(request);
   const hostname = request.hostname ?? (etcDirectory === undefined ? undefined : readHostname(etcDirectory)) ??
     (sharesNetwork || request.uts.kind === "host" ? machineName() : directory.id.slice(0, 12));
   const files = [
