@@ -156,6 +156,15 @@ function buildTree(global: GlobalOptions): ScannedCommand {
     }
     root.addCommand(command);
   }
+  // commands of a command: 'port add' beside 'port'
+  for (const declaration of COMMANDS) {
+    for (const path of declaration.names) {
+      const [first = "", second] = path.split(" ");
+      if (second === undefined || GROUPS.some(({ name }) => name === first)) continue;
+      const parent = root.commands.find((command) => command.name() === first);
+      if (parent instanceof ScannedCommand) addLeaf(parent, path, declaration);
+    }
+  }
   root.action(() => {});
   return root;
 }

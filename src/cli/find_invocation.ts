@@ -9,7 +9,8 @@ import { readInvocation } from "./read_invocation.ts";
  * @throws {DugoutError} USAGE, as `readInvocation` does.
  */
 export function findInvocation(words: readonly string[], global: GlobalOptions): Invocation | undefined {
-  for (const length of [1, 2]) {
+  // the longer name first: 'port add' is a command beside 'port'
+  for (const length of [2, 1]) {
     const name = words.slice(0, length).join(" ");
     const command = words.length < length ? undefined : COMMANDS.find(({ names }) => names.includes(name));
     if (command === undefined) continue;

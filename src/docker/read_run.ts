@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { parseEgress } from "./egress.ts";
 import { DugoutError } from "#oci/error.ts";
 import { parsePlatform } from "#oci/platform.ts";
 import { quote } from "#oci/text.ts";
@@ -236,6 +237,7 @@ const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ["dns", ({ request }, value) => void request.dns.servers.push(parseDnsServer(value))],
   ["dns-search", ({ request }, value) => void request.dns.search.push(parseDnsSearch(value))],
   ["dns-option", ({ request }, value) => void request.dns.options.push(parseDnsOption(value))],
+  ["egress", ({ request }, value) => void request.egress.push(...parseEgress(value))],
   ["link", ({ request }, value) => void request.links.push(parseLink(value))],
   ["network-alias", endpointChange((endpoint, value) => endpoint.aliases.push(parseNetworkAlias(value)))],
   ["ip", endpointChange((endpoint, value, need) => endpoint.ipv4 = need(parseIpv4(value), "IPv4 address"))],
@@ -460,6 +462,11 @@ function checkAgreement(request: RunRequest, options: RunOptions): void {
     }
     if (network.kind === "none" && (request.ports.length > 0 || request.publishAll)) {
       throw flagConflict("--publish cannot be given with --network none: nothing leads there");
+    }
+    if (request.egress.length > 0) {
+      throw flagConflict(
+        `--egress cannot be given with --network ${network.kind}: nothing passes through a network of ours`,
+      );
     }
     if (request.links.length > 0) {
       throw flagConflict(`--link cannot be given with --network ${network.kind}: it is for containers of one network`);

@@ -53,6 +53,7 @@ const DOCKER_FLAGS =
   runtime security-opt shm-size sig-proxy stop-signal stop-timeout storage-opt sysctl tmpfs tty ulimit use-api-socket user
   userns uts volume volume-driver volumes-from workdir`.split(/\s+/);
 const OUR_FLAGS = [
+  "egress",
   "env-host",
   "pidfile",
   "rootfs",

@@ -172,6 +172,10 @@ function keptSchema(): Reads<KeptRequest> {
       driverOptions: textMap,
       gatewayPriority: count,
     })),
+    egress: v.optional(
+      v.array(v.strictObject({ action: v.picklist(["allow", "deny"]), to: maybe(text), port: maybe(count) })),
+      [],
+    ),
     links: v.optional(v.array(v.strictObject({ container: text, alias: text })), []),
     ports: v.array(v.strictObject({
       hostAddress: maybe(text),

@@ -37,6 +37,8 @@ export interface RunRequest {
   network: NetworkMode;
   /** What is wanted of the networks that are joined; the first belongs to {@linkcode RunRequest.network}. */
   endpoints: EndpointRequest[];
+  /** Where it may connect to; empty: everywhere. */
+  egress: EgressRequest[];
   /** Containers whose names stand in /etc/hosts. */
   links: LinkRequest[];
   ports: PortRequest[];
@@ -148,6 +150,15 @@ export interface EndpointRequest {
   macAddress: string | undefined;
   driverOptions: Map<string, string>;
   gatewayPriority: number;
+}
+
+/** A rule of `--egress`. */
+export interface EgressRequest {
+  action: "allow" | "deny";
+  /** An address, a range, or a name; `undefined`: all. */
+  to: string | undefined;
+  /** `undefined`: every one. */
+  port: number | undefined;
 }
 
 /** `--link CONTAINER:ALIAS`. */
@@ -390,6 +401,7 @@ export function newRunRequest(image: string | undefined): RunRequest {
     dns: { servers: [], search: [], options: [] },
     network: { kind: "default" },
     endpoints: [],
+    egress: [],
     links: [],
     ports: [],
     exposedPorts: [],

@@ -6,7 +6,7 @@
  */
 import { readStartTime } from "#linux/proc.ts";
 import { randomHex } from "#linux/random.ts";
-import type { PublishedPort } from "#netstack/control.ts";
+import type { EgressRule, PublishedPort } from "#netstack/control.ts";
 import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
 import type { JoinedNetwork } from "./attachment.ts";
@@ -18,7 +18,7 @@ import { isThere, type NetworkContext } from "./members.ts";
 import { DEFAULT_NETWORK, findNetwork, type Network } from "./network_file.ts";
 import { type PortWish, publishPorts } from "./publish.ts";
 import { type EndpointWish, reserveAddresses } from "./reserve.ts";
-import { addLink, openStack, tellNames } from "./stack.ts";
+import { addLink, openStack, tellEgress, tellNames } from "./stack.ts";
 import { connectStack, type StackConnection } from "./stack_connection.ts";
 
 /** One network that a container is to be in. */
@@ -36,6 +36,8 @@ export interface Joiner {
   readonly firstLink: number;
   /** What is to be published. */
   readonly ports: readonly PortWish[];
+  /** Where it may connect to; empty: everywhere. */
+  readonly egress: readonly EgressRule[];
 }
 
 /** Networks that were joined. */
@@ -118,7 +120,10 @@ function tryToJoin(context: NetworkContext, joiner: Joiner, wishes: readonly Joi
       }
       using connection = opened.connection;
       if (!opened.isNew) { for (const link of fresh) addLink(connection, holder, link); }
-      for (const { link } of places) tellNames(context, connection, link);
+      for (const { link, endpoint } of places) {
+        tellEgress(connection, link.network.id, endpoint);
+        tellNames(context, connection, link);
+      }
       return describeJoined(holder, true, publishAt(runRoot, connection, joiner, places));
     } catch (error) {
       forgetEndpoints(runRoot, joiner.id, undefined);
@@ -183,6 +188,7 @@ function planPlace(
     aliases: wish.aliases,
     ...reserved,
     ports: [],
+    egress: joiner.egress,
     link: `eth${number}`,
     index: FIRST_LINK_INDEX + number,
     port: `v${randomHex(6)}`,

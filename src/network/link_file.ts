@@ -10,7 +10,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { writeState } from "./write_state.ts";
 import type { Network } from "./network_file.ts";
-import type { PublishedPort } from "#netstack/control.ts";
+import type { EgressRule, PublishedPort } from "#netstack/control.ts";
 import { networkDirectory } from "./holder.ts";
 
 /** A container in a network. */
@@ -32,6 +32,8 @@ export interface Endpoint {
   readonly portIndex: number;
   /** Where the stack listens for it, if this is the network by which it does. */
   readonly ports: readonly PublishedPort[];
+  /** Where it may connect to; empty: everywhere. */
+  readonly egress: readonly EgressRule[];
   /** Which process is starting it, or has: it counts as there while that lives. */
   readonly starter: { readonly pid: number; readonly startTime: string };
 }

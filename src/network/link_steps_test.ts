@@ -35,6 +35,7 @@ const ENDPOINT = {
   name: "web",
   aliases: [],
   ports: [],
+  egress: [],
   ipv4: "10.5.0.2",
   ipv6: "fd00::2",
   mac: "02:42:0a:05:00:02",

@@ -28,6 +28,7 @@ function at(ipv4: string): Endpoint {
     name: ipv4,
     aliases: [],
     ports: [],
+    egress: [],
     ipv4,
     ipv6: undefined,
     mac: "02:42:00:00:00:09",

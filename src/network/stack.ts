@@ -43,7 +43,9 @@ export function openStack(context: NetworkContext, holder: Holder): OpenedStack 
 
 function tellAll(context: NetworkContext, connection: StackConnection, link: LinkState): void {
   tellNames(context, connection, link);
-  for (const { container, ports } of link.endpoints.filter((endpoint) => isThere(context, endpoint))) {
+  for (const endpoint of link.endpoints.filter((one) => isThere(context, one))) {
+    const { container, ports } = endpoint;
+    tellEgress(connection, link.network.id, endpoint);
     if (ports.length === 0) continue;
     try {
       connection.ask({ do: "publish", owner: container, link: link.network.id, ports: [...ports] });
@@ -51,6 +53,15 @@ function tellAll(context: NetworkContext, connection: StackConnection, link: Lin
       // somebody else has taken the port meanwhile; 'dugout port' shows what was asked for
     }
   }
+}
+
+/** Tells the stack where a container may connect to; what it asks for and does is kept for `network log`. */
+export function tellEgress(connection: StackConnection, link: string, endpoint: Endpoint): void {
+  connection.ask({ do: "egress", link, addresses: addressesOf(endpoint), rules: [...endpoint.egress], log: true });
+}
+
+function addressesOf({ ipv4, ipv6 }: Endpoint): string[] {
+  return [ipv4, ipv6].filter((address) => address !== undefined);
 }
 
 /** Has the stack take back what it was told of a container when its first process ends. */
@@ -64,9 +75,7 @@ function watchProcess(connection: StackConnection, runRoot: string, container: s
 
 /** The same by a descriptor of the process, which stays the caller's. */
 export function watchContainer(connection: StackConnection, runRoot: string, container: string, pidfd: Fd): void {
-  const addresses = memberships({ runRoot }, container).flatMap(({ endpoint: { ipv4, ipv6 } }) =>
-    [ipv4, ipv6].filter((address) => address !== undefined)
-  );
+  const addresses = memberships({ runRoot }, container).flatMap(({ endpoint }) => addressesOf(endpoint));
   connection.ask({ do: "watch", owner: container, addresses }, pidfd);
 }
 

@@ -1,4 +1,3 @@
-import { formatHostPort, listPorts, publishedPorts } from "#engine/describe/describe_networks.ts";
 import { type Container, findContainer, readStatus } from "#engine/record/containers.ts";
 import { machineMemoryBytes, processorPercent, sampleUsage, type UsageSample } from "#engine/inside/container_usage.ts";
 import type { Engine } from "#engine/engine.ts";
@@ -35,30 +34,6 @@ export async function runTop({ options, args, global }: Invocation): Promise<num
     lines.map((cells) => cells.map((cell, at) => at === last ? cell : cell.padEnd(widths[at] ?? 0)).join("") + "\n")
       .join(""),
   );
-  return 0;
-}
-
-/** `dugout port` */
-export async function runPort({ options, args, global }: Invocation): Promise<number> {
-  const engine = await openContainerContext(global);
-  const [container = "", wanted] = withLatest(engine, { options, args });
-  const { id, name } = recordOf(findContainer(engine, container));
-  const shown = listPorts(publishedPorts(engine, id));
-  if (wanted === undefined) {
-    printOut(shown.map((one) => `${one.port} -> ${formatHostPort(one)}\n`).join(""));
-    return 0;
-  }
-  if (!/^[0-9]{1,5}(?:\/(?:tcp|udp|sctp))?$/.test(wanted)) {
-    throw new DugoutError("PORT_INVALID", `invalid port '${wanted}'`, {
-      hint: "it is a number, and /tcp, /udp or /sctp",
-    });
-  }
-  const port = wanted.includes("/") ? wanted : `${wanted}/tcp`;
-  const found = shown.filter((one) => one.port === port);
-  if (found.length === 0) {
-    throw new DugoutError("PORT_NOT_PUBLISHED", `no public port '${port}' published for ${name}`);
-  }
-  printOut(found.map((one) => `${formatHostPort(one)}\n`).join(""));
   return 0;
 }
 

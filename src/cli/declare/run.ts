@@ -177,6 +177,13 @@ export const RUN_OPTIONS: readonly OptionDeclaration[] = [
   { flags: "--link-local-ip", value: "list", repeatable: true, group: NETWORK, summary: "link-local address" },
   { flags: "--mac-address", value: "string", group: NETWORK, summary: "MAC address" },
   {
+    flags: "--egress",
+    value: "list",
+    repeatable: true,
+    group: NETWORK,
+    summary: "where it may connect to: allow:NAME[:PORT],RANGE… or deny",
+  },
+  {
     flags: "--link",
     value: "list",
     repeatable: true,

@@ -87,6 +87,7 @@ function checkDefaultNetwork(request: RunRequest): void {
   const wants: [string, boolean][] = [
     ["publish a port", request.ports.length > 0 || request.publishAll],
     ["give the container an address or a name of its own", asked !== undefined],
+    ["say where it may connect to", request.egress.length > 0],
     ["link to another container", request.links.length > 0],
     [
       "change a setting of the network (--sysctl net.…)",

@@ -86,10 +86,12 @@ async function connectRunning(
 ): Promise<void> {
   const context = networkContext(engine);
   const there = memberships(context, id);
+  // the same everywhere
+  const egress = there[0]?.endpoint.egress ?? [];
   const numbers = there.map(({ endpoint }) => Number(endpoint.link.replace("eth", "")));
   const firstLink = Math.max(-1, ...numbers) + 1;
   const wish = { network: wanted.id, aliases, ipv4, ipv6, mac };
-  const { holder, networks } = await joinNetworks(context, { id, name, firstLink, ports: [] }, [wish]);
+  const { holder, networks } = await joinNetworks(context, { id, name, firstLink, ports: [], egress }, [wish]);
   const isFirstWay = !there.some(({ network }) => !network.internal);
   try {
     connectLink(holder, processOf(engine, state), networks[0]!, isFirstWay);

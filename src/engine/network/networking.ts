@@ -7,7 +7,7 @@ import type { Fd } from "#linux/call.ts";
 import type { IdMap } from "#linux/idmap.ts";
 import { parseExposedPort } from "#docker/ports.ts";
 import { newEndpoint } from "#docker/network.ts";
-import type { LinkRequest, PortRange, RunRequest } from "#docker/run_request.ts";
+import type { LinkRequest, PortRange, PortRequest, RunRequest } from "#docker/run_request.ts";
 import { type JoinedNetwork, planAttachment } from "#network/attachment.ts";
 import { findHostAddress } from "#network/host_address.ts";
 import {
@@ -23,6 +23,7 @@ import {
 import { endpointsOf, type NetworkContext } from "#network/members.ts";
 import { DEFAULT_NETWORK } from "#network/network_file.ts";
 import type { PortWish } from "#network/publish.ts";
+import type { EgressRule } from "#netstack/control.ts";
 import { DugoutError } from "#oci/error.ts";
 import type { RunConfig } from "#oci/image_config.ts";
 import { quote } from "#oci/text.ts";
@@ -73,14 +74,16 @@ function wishesOf({ network, endpoints }: RunRequest): JoinWish[] {
   });
 }
 
+/** One `-p`, as the network room takes it. */
+export function portWishOf(
+  { hostAddress, hostPorts, containerPorts: { first, last, protocol } }: PortRequest,
+): PortWish {
+  return { hostAddress, hostPorts, containerPorts: { first, last }, protocol };
+}
+
 /** Ports that are published: those of `-p`; with `-P` all that the image or the request exposes, at free ones. */
 function portsOf({ ports, publishAll, exposedPorts }: RunRequest, image: RunConfig): PortWish[] {
-  const named = ports.map(({ hostAddress, hostPorts, containerPorts: { first, last, protocol } }): PortWish => ({
-    hostAddress,
-    hostPorts,
-    containerPorts: { first, last },
-    protocol,
-  }));
+  const named = ports.map(portWishOf);
   if (!publishAll) return named;
   const isNamed = (port: number, protocol: string) =>
     named.some((wish) =>
@@ -106,6 +109,11 @@ function imagePorts({ ExposedPorts = [] }: RunConfig): PortRange[] {
       return [];
     }
   });
+}
+
+/** Where it may connect to, in the stack's words. */
+export function egressOf({ egress }: RunRequest): EgressRule[] {
+  return egress.map(({ action, to, port }) => ({ action, to: to ?? null, port: port ?? null }));
 }
 
 /** Who joins, and what it is planned with. */
@@ -138,7 +146,7 @@ export function lookAtNetworking(engine: Engine, request: RunRequest, joining: J
 }
 
 function joinerOf(request: RunRequest, { id, name, root }: Joining): Joiner {
-  return { id, name, firstLink: 0, ports: portsOf(request, root.config) };
+  return { id, name, firstLink: 0, ports: portsOf(request, root.config), egress: egressOf(request) };
 }
 
 function describeNetworking(

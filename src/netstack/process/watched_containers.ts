@@ -54,6 +54,9 @@ export function onContainerEnd(netstack: Netstack, fd: number, nowMs: number): v
   if (gone === undefined) return;
   drop(netstack, fd);
   unpublishPorts(netstack, ({ owner }) => owner === gone.owner);
+  for (const [link, one] of netstack.open.entries()) {
+    if (one !== undefined) netstack.egress.set(link, gone.addresses, [], false);
+  }
   const isGone = (address: IpAddress) => gone.addresses.some((one) => sameAddress(one, address));
   for (const [link, names] of watched.names) {
     if (!names.some(({ addresses }) => addresses.some(isGone))) continue;
