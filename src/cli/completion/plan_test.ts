@@ -16,7 +16,7 @@ function words(line: string): string[] {
 test("commands are completed word by word, groups with them", () => {
   assert.deepEqual(words("sto"), ["stop"]);
   assert.deepEqual(words("container sto"), ["stop"]);
-  assert.deepEqual(words("volume "), ["create", "inspect", "list", "ls", "prune", "remove", "rm"]);
+  assert.deepEqual(words("volume "), ["create", "exists", "inspect", "list", "ls", "prune", "remove", "rm"]);
   assert.ok(words("").includes("run") && words("").includes("system") && !words("").includes("ls"));
   assert.deepEqual(words("nonsense "), []);
   assert.deepEqual(words("--debug --root /x --log-level=info vol"), ["volume"]);

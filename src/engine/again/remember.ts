@@ -6,6 +6,7 @@
  * @module
  */
 import { HOST_ARCH } from "#linux/arch.ts";
+import { batchJob } from "#linux/batch_job.ts";
 import type { RunOptions, RunRequest } from "#docker/run_request.ts";
 import { planContainer, type TapeExtras } from "#runtime/container.ts";
 import { findIdMapPrograms } from "#runtime/idmap_programs.ts";
@@ -63,7 +64,7 @@ export function isRememberable(request: RunRequest, options: RunOptions, root: R
     // the keeper is called by the whole way alone
     healthConfig(request.health, root.config) === undefined && !kinds.includes("container") &&
     // in networks it has an address of its own each time; and whether there are any may change
-    request.network.kind !== "bridge" && request.network.kind !== "default" &&
+    request.network.kind !== "bridge" && (request.network.kind !== "default" || batchJob() !== undefined) &&
     root.rootfs.kind === "overlay";
 }
 

@@ -135,7 +135,8 @@ test("only runs are remembered whose plans depend on nothing that the key does n
       { ...newRunOptions(), rm: true, ...change.options },
       { ...ROOT, ...change.root },
     );
-  assert.equal(may({}), true);
+  const network = { kind: "host" } as const;
+  assert.equal(may({ request: { network } }), true);
   assert.equal(may({ request: { network: { kind: "none" } }, options: { interactive: true } }), true);
   for (
     const options of [
@@ -148,19 +149,21 @@ test("only runs are remembered whose plans depend on nothing that the key does n
       { pidfile: "/tmp/p" },
       { rootfs: { path: "/", overlay: true } },
     ] satisfies Partial<RunOptions>[]
-  ) assert.equal(may({ options }), false, JSON.stringify(options));
+  ) assert.equal(may({ request: { network }, options }), false, JSON.stringify(options));
   const access = { read: true, write: true, mknod: false };
   for (
     const request of [
       { mounts: [BIND] },
       { devices: [{ hostPath: "/dev/fuse", containerPath: "/dev/fuse", access }] },
       { volumesFrom: [{ container: "other", readOnly: undefined }] },
+      { network: { kind: "default" } },
+      { network: { kind: "bridge", network: "mine" } },
       { network: { kind: "container", id: "other" } },
       { pid: { kind: "container", id: "other" } },
       { ipc: { kind: "container", id: "other" } },
       { uts: { kind: "container", id: "other" } },
     ] satisfies Partial<RunRequest>[]
-  ) assert.equal(may({ request }), false, JSON.stringify(request));
-  assert.equal(may({ root: { rootfs: { kind: "directory", path: "/c/root" } } }), false);
-  assert.equal(may({ root: { config: { Volumes: ["/data"] } } }), false);
+  ) assert.equal(may({ request: { network, ...request } }), false, JSON.stringify(request));
+  assert.equal(may({ request: { network }, root: { rootfs: { kind: "directory", path: "/c/root" } } }), false);
+  assert.equal(may({ request: { network }, root: { config: { Volumes: ["/data"] } } }), false);
 });

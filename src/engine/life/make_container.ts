@@ -5,6 +5,7 @@
  */
 import * as fs from "node:fs";
 import type { IdMap } from "#linux/idmap.ts";
+import { batchJob } from "#linux/batch_job.ts";
 import { DugoutError } from "#oci/error.ts";
 import type { RunConfig } from "#oci/image_config.ts";
 import { quote } from "#oci/text.ts";
@@ -97,7 +98,9 @@ function checkDefaultNetwork(request: RunRequest): void {
   const wish = wants.find(([, isWanted]) => isWanted)?.[0];
   if (wish === undefined) return;
   throw new DugoutError("NETWORK_MISSING", `Cannot ${wish}: the container would share this machine's network`, {
-    hint: "networks of containers need /dev/net/tun: ask the administrator for 'chmod 666 /dev/net/tun'",
+    hint: batchJob() === undefined
+      ? "networks of containers need /dev/net/tun: ask the administrator for 'chmod 666 /dev/net/tun'"
+      : "in a job of a batch system there is no other",
   });
 }
 
@@ -110,7 +113,7 @@ const NO_TUN =
 export function startNotices(request: RunRequest, { limits }: Pick<Plan, "limits">): string[] {
   const publishes = request.ports.length > 0 || request.publishAll;
   return [
-    ...(request.network.kind === "default" && sharesHostNetwork(request) ? [NO_TUN] : []),
+    ...(request.network.kind === "default" && sharesHostNetwork(request) && batchJob() === undefined ? [NO_TUN] : []),
     ...(sharesHostNetwork(request) && publishes ? [PORTS_OF_HOST] : []),
     ...limits?.notices ?? [],
   ];
