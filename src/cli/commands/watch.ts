@@ -6,7 +6,6 @@ import { requireRunning } from "#engine/inside/require_running.ts";
 import { readSpecFile } from "#engine/prepare/spec_file.ts";
 import { topContainer } from "#engine/inside/top_container.ts";
 import { whereabouts } from "#engine/record/whereabouts.ts";
-import { DugoutError } from "#oci/error.ts";
 import { escapeText } from "#oci/text.ts";
 import { delay } from "#storage/delay.ts";
 import { openContainerContext, openContainerListing } from "../context.ts";
