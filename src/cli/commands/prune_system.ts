@@ -17,6 +17,7 @@ import { printOut } from "../output.ts";
 import { usageError } from "../usage_error.ts";
 import { reportAll, tellPruned } from "./containers.ts";
 import { pruneUnusedImages, tellPrunedImages } from "./remove_images.ts";
+import { pruneNetworks, tellPrunedNetworks } from "./networks.ts";
 import { fitsFilters, tellPrunedVolumes } from "./volumes.ts";
 
 /** `dugout system prune` */
@@ -38,6 +39,7 @@ export async function runPruneSystem({ options, global }: Invocation): Promise<n
   const containers = await pruneContainers(engine, compileContainerFilter(engine, containerFilter, nowMs));
   tellPruned(containers);
   let freedBytes = containers.freedBytes;
+  tellPrunedNetworks(await pruneNetworks(engine, filters));
   if (volumes) {
     const pruned = await pruneVolumes(engine, (volume) => volume.isAnonymous && fitsFilters(volume, filters, false));
     tellPrunedVolumes(pruned.names);

@@ -293,7 +293,7 @@ function judgeTun({ tun }: MachineFacts): Judgement {
   if (tun === "ok") return { status: "ok", detail: "/dev/net/tun can be opened" };
   return {
     status: "missing",
-    detail: `/dev/net/tun: ${tun}; containers can have the host's network, or none`,
+    detail: `/dev/net/tun: ${tun}; networks of containers have no way outwards, and the default is the host's network`,
     advice: tun === "ENOENT" || tun === "ENODEV"
       ? "Please load the module tun (modprobe tun), so that /dev/net/tun is there with mode 0666."
       : "Please make /dev/net/tun usable for all users (mode 0666, as distributions have it).",

@@ -38,7 +38,12 @@ export function describeEngine(
       ["Supports user attributes", String(traits.xattrs)],
       ["Reason", reason],
     ],
-    Plugins: { Volume: ["local"], Network: ["host", "none"], Authorization: null, Log: ["json-file", "local", "none"] },
+    Plugins: {
+      Volume: ["local"],
+      Network: ["bridge", "host", "null"],
+      Authorization: null,
+      Log: ["json-file", "local", "none"],
+    },
     MemoryLimit: has("memory"),
     SwapLimit: has("memory"),
     CpuCfsPeriod: has("cpu"),
