@@ -28,10 +28,11 @@ make_users() {
   give_subordinate_ids dug-sub /etc/subgid
   sed -i '/^dug-one:/d' /etc/subuid /etc/subgid
 
-  # distributions give both to everybody
+  # distributions give these to everybody
   if [[ ! -c /dev/fuse ]]; then mknod -m 666 /dev/fuse c 10 229; fi
   if [[ ! -c /dev/net/tun ]]; then mkdir -p /dev/net && mknod -m 666 /dev/net/tun c 10 200; fi
   chmod 666 /dev/fuse /dev/net/tun
+  sysctl -qw net.ipv4.ping_group_range="0 2147483647"
 
   # podman at its best: Debian 12's crun refuses hybrid cgroups, there is neither systemd nor a journal here, and left alone
   # it takes vfs

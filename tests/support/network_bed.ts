@@ -147,6 +147,8 @@ export interface StackOptions {
   pcap?: string;
   internal?: boolean;
   hostLoopback?: boolean;
+  /** In place of the host's /etc/resolv.conf. */
+  resolvConf?: string;
 }
 
 /** Starts our stack on a tap of the bed. */
@@ -172,7 +174,7 @@ export async function startStack(bed: Bed, options: StackOptions): Promise<BedSt
   const config: StackConfig = {
     links: [{ fd: 4, link }],
     controlFd: 3,
-    resolvConf: "/etc/resolv.conf",
+    resolvConf: options.resolvConf ?? "/etc/resolv.conf",
     memoryBytes: options.memoryBytes ?? 256 << 20,
     pcap: options.pcap ?? null,
   };
