@@ -52,7 +52,7 @@ type Opened = { sandbox: Sandbox; group: TestGroup | undefined; before: Outside 
 /** What a test must leave as it was, outside of its sandbox. */
 type Outside = { canary: string[]; mounts: string[]; shared: string[] };
 
-/** Other tests run at the same time, in sandboxes of their own; and podman keeps a directory. */
+/** Other tests run at the same time, in sandboxes of their own; podman keeps a directory, and copiers of images keep files while they run. */
 const OTHERS = /^(?:dt-|dugout-[a-z]+[.-]|containers-user-|podman-run-)/;
 const SHARED_PLACES = ["/", "/tmp", "/var/tmp", "/dev/shm"];
 
