@@ -24,6 +24,8 @@ const TOOLS = [
   "ls",
   "mount",
   "pwd",
+  "readlink",
+  "wc",
   "sleep",
   "true",
   "umask",
