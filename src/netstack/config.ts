@@ -62,6 +62,8 @@ export const StackConfig = v.strictObject({
   memoryBytes: v.pipe(v.number(), v.integer(), v.minValue(16 << 20), v.maxValue(2 ** 31)),
   /** Writes all that passes to a file, in pcap's format (`--pcap`). */
   pcap: v.nullable(v.string()),
+  /** Whether it ends half a minute after the last container that it watches; else it waits for its links to go as well. */
+  endsWhenIdle: v.optional(v.boolean()),
 });
 export type StackConfig = v.InferOutput<typeof StackConfig>;
 

@@ -72,7 +72,7 @@ function stopStack(runRoot: string): void {
 }
 
 /** Ends what networks stand on where no container is in any of them. @returns Whether it did. */
-export function endIfIdle(context: NetworkContext): boolean {
+export function endIfIdle(context: Pick<NetworkContext, "isRunning" | "runRoot">): boolean {
   const isUsed = listLinks(context.runRoot).some(({ endpoints }) => endpoints.some((one) => isThere(context, one)));
   if (isUsed || findHolder(context.runRoot) === undefined) return false;
   stopStack(context.runRoot);

@@ -254,3 +254,18 @@ function forgetEndpoints(
     return [{ link, ports }];
   });
 }
+
+/** Gives a container another name in its networks. */
+export function renameInNetworks(context: NetworkContext, container: string, name: string): Promise<void> {
+  const { runRoot } = context;
+  return withNetworkLock(runRoot, () => {
+    using connection = connectStack(runRoot);
+    for (const before of listLinks(runRoot)) {
+      if (!before.endpoints.some((one) => one.container === container)) continue;
+      const endpoints = before.endpoints.map((one) => one.container === container ? { ...one, name } : one);
+      const link = { ...before, endpoints };
+      writeLink(runRoot, link);
+      if (connection !== undefined) tellNames(context, connection, link);
+    }
+  });
+}

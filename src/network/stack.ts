@@ -30,7 +30,7 @@ export function openStack(context: NetworkContext, holder: Holder): OpenedStack 
   if (found !== undefined) return { connection: found, isNew: false };
   if (!canOpenTaps()) return undefined;
   const links = listLinks(runRoot);
-  startStack(context, holder, links);
+  startStack(runRoot, holder, links);
   const connection = connectStack(runRoot);
   if (connection === undefined) return undefined;
   for (const link of links) tellAll(context, connection, link);

@@ -34,7 +34,6 @@ import { playTape } from "#tape/play.ts";
 import { type Holder, networkDirectory } from "./holder.ts";
 import { joinSharedSteps } from "./link_steps.ts";
 import type { LinkState } from "./link_file.ts";
-import type { Places } from "./make_network.ts";
 import type { Network } from "./network_file.ts";
 import { Netlink, NETLINK_BUFFERS } from "./netlink_steps.ts";
 import { CONTROL_SOCKET, shortSocketPath } from "./stack_connection.ts";
@@ -104,7 +103,7 @@ export function canOpenTaps(): boolean {
 }
 
 /** Starts a stack on all networks that are up. @throws {DugoutError} STACK_FAILED with what it said. */
-export function startStack({ dataRoot, runRoot }: Places, holder: Holder, links: readonly LinkState[]): void {
+export function startStack(runRoot: string, holder: Holder, links: readonly LinkState[]): void {
   using stack = new DisposableStack();
   const own = (fd: Fd): Fd => stack.adopt(fd, close);
   const taps = links.map((link) => ({ fd: own(openTap(holder, link)), link }));
@@ -115,12 +114,13 @@ export function startStack({ dataRoot, runRoot }: Places, holder: Holder, links:
     resolvConf: "/etc/resolv.conf",
     memoryBytes: DEFAULT_MEMORY_BYTES,
     pcap: null,
+    endsWhenIdle: true,
   };
   const input = own(memoryFile(JSON.stringify(config)));
   const output = makePipe();
   const logPath = join(networkDirectory(runRoot), "stack.log");
   const log = openSync(logPath, "w", 0o600);
-  const argv = [...ownCommand(), STACK_ARGUMENT, dataRoot, runRoot];
+  const argv = [...ownCommand(), STACK_ARGUMENT, runRoot, String(holder.pid), holder.startTime];
   let pid: number;
   try {
     pid = spawn({

@@ -104,7 +104,7 @@ export async function runWait(invocation: Invocation): Promise<number> {
 export async function runRename({ args, global }: Invocation): Promise<number> {
   const engine = await openContainerContext(global);
   const [name = "", wanted = ""] = args;
-  renameContainer(engine, recordOf(findContainer(engine, name)), wanted);
+  await renameContainer(engine, recordOf(findContainer(engine, name)), wanted);
   return 0;
 }
 

@@ -11,7 +11,7 @@ import { readState, writeState } from "../record/state.ts";
  * Gives a container another name. The new one is taken before the old one is free.
  * @throws {DugoutError} NAME_INVALID, NAME_IN_USE.
  */
-export function renameContainer(engine: Engine, record: ContainerRecord, wanted: string): void {
+export async function renameContainer(engine: Engine, record: ContainerRecord, wanted: string): Promise<void> {
   const directory = containerDirectory(engine.dataRoot, engine.runRoot, record.id as ContainerId);
   const name = takeName(engine.dataRoot, directory.id, checkContainerName(wanted));
   try {
@@ -23,6 +23,18 @@ export function renameContainer(engine: Engine, record: ContainerRecord, wanted:
   }
   releaseName(engine.dataRoot, record.name, record.id);
   const state = readState(engine, record.id);
-  if (state !== undefined) writeState(engine, { ...state, name });
+  if (state !== undefined) {
+    writeState(engine, { ...state, name });
+    await renameInNetworksOf(engine, record.id, name);
+  }
   noteEvent(engine, containerEvent({ ...record, name }, "rename", { oldName: `/${record.name}` }));
+}
+
+/** Others find it by its new name from now on. */
+async function renameInNetworksOf(engine: Engine, id: string, name: string): Promise<void> {
+  const [{ renameInNetworks }, { networkContext }] = await Promise.all([
+    import("#network/join.ts"),
+    import("../network/networking.ts"),
+  ]);
+  await renameInNetworks(networkContext(engine), id, name);
 }

@@ -32,6 +32,7 @@ export function runNetstack(wrapDevice?: (device: Device) => Device): number {
   const netstack = makeNetstack(config, (error) => {
     if (told++ < MOST_ERRORS_TOLD) say(2, `${error instanceof Error ? error.stack : String(error)}\n`);
   }, wrapDevice);
+  netstack.watched.isUsed = config.endsWhenIdle === true;
   if (config.pcap !== null) netstack.tracers.add(openPcap(config.pcap));
   for (const { fd, link } of config.links) addLink(netstack, fd as Fd, link);
   const control = makeControlServer(netstack, config.controlFd as Fd);
