@@ -179,8 +179,8 @@ asBoth("templates of inspect work as people write them", async (box) => {
   assert.equal(typeof sized.SizeRw, "number");
 
   const limit = await box.dugout(["update", "-m", "5m", "web"]);
-  assert.equal(limit.code, 125);
-  assert.match(limit.stderr, /--memory/);
+  assert.equal(limit.code, 1);
+  assert.match(limit.stderr, /Minimum memory limit allowed is 6MB/);
   assert.equal((await box.dugout(["update", "web"])).code, 1);
   assert.deepEqual(await lines(box, "update", "--restart", "on-failure:3", "web"), ["web"]);
   const policy = [

@@ -109,7 +109,8 @@ export function describeNetworkSettings(
   },
 ): Record<string, unknown> {
   const joined = isRunning ? memberships(engine, id) : [];
-  const ports = new Map<string, Binding[] | null>(isRunning ? exposed.map((port) => [port, null]) : []);
+  // docker's `host` and `none` know of no ports
+  const ports = new Map<string, Binding[] | null>(joined.length > 0 ? exposed.map((port) => [port, null]) : []);
   for (const { port, hostAddress, hostPort } of listPorts(joined.flatMap(({ endpoint }) => endpoint.ports))) {
     ports.set(port, [...ports.get(port) ?? [], { HostIp: hostAddress, HostPort: String(hostPort) }]);
   }
