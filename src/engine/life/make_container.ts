@@ -180,7 +180,12 @@ function record(
   mountedImages: RecordInput["mountedImages"] = [],
 ): void {
   const made = makeRecord({ id: directory.id, name, request, options, root, map, mounts, mountedImages });
-  writeRecord(directory, isNew ? { ...made, isNew, words: typed ?? [] } : made);
+  writeRecord(directory, isNew ? asNew(made, typed) : made);
+}
+
+/** The record of a container that is made to be started later, with the words that asked for it. */
+export function asNew<Made extends object>(made: Made, typed: readonly string[] | undefined) {
+  return { ...made, isNew: true, words: typed ?? [] };
 }
 
 /** The mode of the image's root directory. */

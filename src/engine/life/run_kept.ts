@@ -17,7 +17,7 @@ import { whereabouts } from "../record/whereabouts.ts";
 import { findFooting, type Footing } from "./footing.ts";
 import { holdSignals } from "../streams/foreground.ts";
 import { withContainerLock } from "../record/lock_container.ts";
-import { type Plan, rootMode, startNotices, unmakeContainer } from "./make_container.ts";
+import { asNew, type Plan, rootMode, startNotices, unmakeContainer } from "./make_container.ts";
 import { openPidfile } from "../record/pidfile.ts";
 import { parentMap, prepareContainer } from "../prepare/prepare.ts";
 import type { RunInput } from "./run.ts";
@@ -126,7 +126,7 @@ function keepPlan(input: RunInput, plan: Plan, footing: Footing, { name, labels 
     relays: [],
     hasTerminal: false,
     // in the order in which it is written when it is made and then started
-    record: { ...made, isNew: false, startedMs: 0, restartCount: 0, ...whereabouts() },
+    record: { ...asNew(made, input.typed), isNew: false, startedMs: 0, restartCount: 0, ...whereabouts() },
     labels,
     notices: startNotices(request, plan),
     prepared,
