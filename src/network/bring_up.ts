@@ -62,7 +62,8 @@ export function removeBridgeOf(holder: Holder, { bridge }: LinkState): void {
   playTape(sharedTape(holder, (netlink) => removeLinkSteps(netlink, bridge)));
 }
 
-function stopStack(runRoot: string): void {
+/** Ends the stack; connections through it are reset. */
+export function stopStack(runRoot: string): void {
   using connection = connectStack(runRoot);
   try {
     connection?.ask({ do: "stop" });

@@ -10,7 +10,7 @@ import type { EgressRule, PublishedPort } from "#netstack/control.ts";
 import { DugoutError } from "#oci/error.ts";
 import { quote } from "#oci/text.ts";
 import type { JoinedNetwork } from "./attachment.ts";
-import { endIfIdle, ensureHolder, makeBridgeOf } from "./bring_up.ts";
+import { endIfIdle, ensureHolder, makeBridgeOf, stopStack } from "./bring_up.ts";
 import { findHolder, type Holder, sharedMap, withNetworkLock } from "./holder.ts";
 import { type Endpoint, type LinkState, listLinks, readLink, writeLink } from "./link_file.ts";
 import { ensureDefaultNetwork, peekDefaultNetwork, type Places } from "./make_network.ts";
@@ -91,8 +91,11 @@ export async function joinNetworks(
   try {
     return await tryToJoin(context, joiner, wishes);
   } catch (error) {
-    // the stack has ended just then: it is started again
-    if (!(error instanceof DugoutError) || error.code !== "STACK_LOST") throw error;
+    if (!(error instanceof DugoutError)) throw error;
+    // an older program's: one that understands us takes its place, and goes on with what is on record
+    if (error.code === "STACK_INVALID") stopStack(context.runRoot);
+    // it has ended just then: it is started again
+    else if (error.code !== "STACK_LOST") throw error;
     return await tryToJoin(context, joiner, wishes);
   }
 }
