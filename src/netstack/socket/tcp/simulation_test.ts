@@ -153,7 +153,7 @@ function behaviourOf(random: () => number, seed: number): Behaviour {
 }
 
 /** How many seeds are simulated: more in a run by hand. */
-const WORLDS = Number(process.env["DUGOUT_SIMULATION_WORLDS"] ?? 60);
+const WORLDS = Number(process.env["DUGOUT_SIMULATION_WORLDS"] ?? 40);
 
 test("whatever the wire loses, doubles, disorders and corrupts, all bytes come, once, and nothing is left", () => {
   let frames = 0;
