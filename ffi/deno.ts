@@ -126,6 +126,7 @@ export function makeDenoBackend(): Backend {
     },
     // V8 decides by itself
     favourThroughput: () => {},
+    collectGarbage: () => {},
     hashHex: (algorithm, data) =>
       process.getBuiltinModule("node:crypto").createHash(algorithm).update(data).digest("hex"),
     readLater: (fd, bytes) => callLater("read", fd, bytes),

@@ -240,7 +240,7 @@ test(`${SEQUENTIAL} connections, one after the other, leave nothing behind`, { s
       return (performance.now() - start) / 1000;
     };
     // whatever grows until it is warm has grown then, TIME_WAITs among it
-    await connect(SEQUENTIAL);
+    await connect(12_000);
     const before = await stack.figures();
     const seconds = await connect(SEQUENTIAL);
     const after = await stack.figures();

@@ -2,11 +2,11 @@
  * One end of a measurement or a test, by blocking system calls, so that the runtime's own loop costs nothing:
  *
  *     rtt ADDRESS PORT ROUNDS          a byte there and back; prints microseconds, one a line
- *     connect ADDRESS PORT ROUNDS      connects and closes; prints seconds for all
+ *     connect ADDRESS PORT ROUNDS      connects, and closes when the other has; prints seconds for all
  *     hold ADDRESS PORT COUNT          connects so many, says `up`, waits for a line on stdin, sends a byte on each and wants it back
  *     echo ADDRESS PORT                sends back what comes, of all who connect (epoll)
  *     storm INTERFACE PORT COUNT       sends so many raw frames, most of them nearly right, many to loopbacks and PORT
- *     accept ADDRESS PORT              accepts and closes when the other closes
+ *     accept ADDRESS PORT              accepts and closes at once
  */
 import { addressOf, allocate } from "#ffi/mod.ts";
 import { call, type Fd, tryCall } from "#linux/call.ts";
@@ -129,8 +129,7 @@ switch (what) {
     const start = performance.now();
     for (let i = 0; i < count; i++) {
       const fd = connectOne();
-      // the other closes first, so that no TIME_WAIT eats up this end's ports
-      call("shutdown", "", fd, 1);
+      // the other closes first: TIME_WAITs at this end would use up its ports, and make each search for one longer
       call("recvfrom", "", fd, bufferAt, 1, 0, 0, 0);
       call("close", "", fd);
     }
@@ -170,7 +169,9 @@ switch (what) {
       );
       for (const fd of fds) {
         if (fd === listener) {
-          watch(call("accept4", "", listener, 0, 0, 0));
+          const accepted = call("accept4", "", listener, 0, 0, 0);
+          if (what === "echo") watch(accepted);
+          else call("close", "", accepted);
           continue;
         }
         const got = tryCall("recvfrom", fd, bufferAt, buffer.length, 0, 0, 0);

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { backend } from "#ffi/mod.ts";
 import { CONTROL_WATCHER, TAP_WATCHER, WATCH_WATCHER } from "../host/poller.ts";
 import { endTurn, nextTurnMs, takeEvent, takeFrames } from "../stack.ts";
 import type { ControlServer } from "./control_server.ts";
@@ -12,10 +13,14 @@ import { onContainerEnd } from "./watched_containers.ts";
 
 const HOUSEKEEPING_MS = 1000;
 const EINTR = 4;
+/** After so many new connections garbage is collected, in any case and where nothing else is to do. */
+const COLLECT_AFTER = 30_000;
+const COLLECT_IDLE_AFTER = 2_000;
 
 /** Runs until the control server says that it is over. */
 export function runLoop(netstack: Netstack, control: ControlServer, clock: () => number): void {
   const { poller, stack } = netstack;
+  let collectedAt = 0;
   let keepHouseMs = clock() + HOUSEKEEPING_MS;
   for (;;) {
     const count = poller.wait(timeoutOf(nextTurnMs(stack), keepHouseMs, clock()));
@@ -34,9 +39,20 @@ export function runLoop(netstack: Netstack, control: ControlServer, clock: () =>
     if (nowMs >= keepHouseMs) {
       keepHouseMs = nowMs + HOUSEKEEPING_MS;
       trimMemory(netstack);
+      const isIdle = count <= 0;
+      if (connectionsOf(netstack) - collectedAt > (isIdle ? COLLECT_IDLE_AFTER : COLLECT_AFTER)) {
+        collectedAt = connectionsOf(netstack);
+        backend().collectGarbage();
+      }
       if (control.isForsaken(nowMs)) return;
     }
   }
+}
+
+/** All connections and datagrams from their beginning on: what leaves garbage. */
+function connectionsOf({ tcp, dns }: Netstack): number {
+  const { opened, accepted, refused } = tcp.state.counters;
+  return opened + accepted + refused + dns.counters.queries;
 }
 
 /** In whole milliseconds, as epoll takes them, rounded up: what is due is due then. */

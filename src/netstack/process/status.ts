@@ -1,4 +1,5 @@
 import type { StackStatus } from "../control.ts";
+import { TIME_WAIT } from "../socket/tcp/connection.ts";
 import type { Netstack } from "./netstack.ts";
 
 /** Figures of the stack: what it has counted, and what it holds. */
@@ -13,7 +14,8 @@ export function readStatus({ stack, tcp, udp, echo, dns, neighbours, open }: Net
   add("frames", { in: stack.counters.framesIn, bytesIn: stack.counters.bytesIn, errors: stack.counters.errors });
   add("dropped", stack.counters.dropped);
   add("tcp", tcp.state.counters);
-  add("tcp", { connections: tcp.state.open, timeWaits: tcp.state.timeWaitCount });
+  const timeWaits = tcp.state.connections.filter(({ state }) => state === TIME_WAIT).length;
+  add("tcp", { connections: tcp.state.open, timeWaits });
   add("udp", { ...udp.counters, flows: udp.flows.count });
   add("echo", { ...echo.counters, flows: echo.flows.count });
   add("dns", { ...dns.counters, pending: dns.pendingCount });
