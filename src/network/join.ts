@@ -88,17 +88,21 @@ export async function joinNetworks(
   joiner: Joiner,
   wishes: readonly JoinWish[],
 ): Promise<Joined> {
-  try {
-    return await tryToJoin(context, joiner, wishes);
-  } catch (error) {
-    if (!(error instanceof DugoutError)) throw error;
-    // an older program's: one that understands us takes its place, and goes on with what is on record
-    if (error.code === "STACK_INVALID") stopStack(context.runRoot);
-    // it has ended just then: it is started again
-    else if (error.code !== "STACK_LOST") throw error;
-    return await tryToJoin(context, joiner, wishes);
+  for (let attempt = 1;; attempt++) {
+    try {
+      return await tryToJoin(context, joiner, wishes);
+    } catch (error) {
+      if (!(error instanceof DugoutError) || attempt === MOST_ATTEMPTS) throw error;
+      // an older program's: one that understands us takes its place, and goes on with what is on record
+      if (error.code === "STACK_INVALID") stopStack(context.runRoot);
+      // it has ended just then: it is started again
+      else if (error.code !== "STACK_LOST") throw error;
+    }
   }
 }
+
+/** A stack that has just been told to stop may still take a connection. */
+const MOST_ATTEMPTS = 3;
 
 function tryToJoin(context: NetworkContext, joiner: Joiner, wishes: readonly JoinWish[]): Promise<Joined> {
   const { runRoot } = context;
