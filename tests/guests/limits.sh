@@ -4,12 +4,12 @@
 
 # limit USER NAME EXPECTED SCRIPT: what it prints, blanks and lines as one blank, and its exit code, as `CODE OUTPUT`
 limit() {
-  output=$(run_as "$1" "R=\"\$D run --rm --network none\"; $4" </dev/null 2>/tmp/errors)
+  output=$(run_as "$1" "R=\"\$D run --rm --network none\"; $4" </dev/null 2>"/tmp/errors-$1")
   result="$? $(echo "$output" | tr -s ' \t\n' ' ' | sed 's/ $//')"
   # shellcheck disable=SC2254
   case $result in
     $3) echo "$1 limits $2: ok" ;;
-    *) printf '%s limits %s: FAILED\n%s\n%s\n' "$1" "$2" "$result" "$(tail -n 20 /tmp/errors)" ;;
+    *) printf '%s limits %s: FAILED\n%s\n%s\n' "$1" "$2" "$result" "$(tail -n 20 "/tmp/errors-$1")" ;;
   esac
 }
 
@@ -52,7 +52,7 @@ limit_checks() {
   limit $1 'A-040 the tree is read-only, and hides what lies above' '0 0::/ refused refused refused' '$R -m 64m busybox sh -c "cat /proc/self/cgroup; mkdir /sys/fs/cgroup/x 2>/dev/null || echo refused; (echo max >/sys/fs/cgroup/memory.max) 2>/dev/null || echo refused"; $R --cgroupns host -m 64m --privileged busybox sh -c "mkdir /sys/fs/cgroup/x 2>/dev/null || echo refused"'
   limit $1 'A-040 a writable tree starts below the limits' '0 made refused' '$R -m 64m --security-opt writable-cgroups=true busybox sh -c "mkdir /sys/fs/cgroup/x && echo made; (echo max >/sys/fs/cgroup/memory.max) 2>/dev/null || echo refused"'
   limit $1 'A-040 parents above ours' '0 125 125 125' 'for p in .. a/../../b -.slice; do $R --cgroup-parent $p busybox true; echo $?; done'
-  limit $1 'all of a container ends with it' '0 * 0' '$D run -d --network none --pid host --name hp busybox sh -c "setsid sleep 7654 & sleep 100"; sleep 1; $D kill hp >/dev/null; sleep 1; pgrep -xc "sleep 7654" || pgrep -fc "^sleep 7654"; $D rm -f hp >/dev/null; true'
+  limit $1 'all of a container ends with it' '0 * 0' '$D run -d --network none --pid host --name hp busybox sh -c "setsid sleep 7654 & sleep 100"; sleep 1; $D kill hp >/dev/null; sleep 1; pgrep -u $(id -u) -fc "^sleep 7654"; $D rm -f hp >/dev/null; true'
   limit $1 'kill -9 of the monitor' '0 * 67108864' '$D run -d --network none --name km -m 64m busybox sleep 100; pkill -9 -u $(id -u) -x dugout-monitor; $D exec km cat /sys/fs/cgroup/memory.max; $D rm -f km >/dev/null'
   limit $1 'kill -9 of the command' '0 Up*' '$R --name kc -m 64m busybox sleep 100 & sleep 4; pkill -9 -u $(id -u) -f "^[^ ]*dugout run --rm --network none --name kc"; sleep 1; $D ps --format "{{.Status}}"; $D rm -f kc >/dev/null'
   no_group $1 'nothing left'
