@@ -19,7 +19,7 @@ export function runFeatures(): number {
     linux: {
       namespaces: Object.keys(NAMESPACE_FLAGS).sort(),
       capabilities: Array.from({ length: LAST_CAPABILITY + 1 }, (_, number) => capabilityName(number)),
-      cgroup: { v1: false, v2: true, systemd: false, systemdUser: false, rdma: false },
+      cgroup: { v1: false, v2: true, systemd: false, systemdUser: true, rdma: false },
       seccomp: {
         enabled: true,
         actions: [
