@@ -96,9 +96,9 @@ function writeMapSteps(name: string, ranges: readonly IdRange[]): Step[] {
   ];
 }
 
-/** One that has failed meanwhile has told why. */
+/** One that has failed meanwhile has told why before this fails. */
 function tellStep(what: string): Step {
-  return step("sendto", [{ result: "to init" }, "m", 1, MSG_NOSIGNAL, 0, 0], "tell", what, { ignore: true });
+  return step("sendto", [{ result: "to init" }, "m", 1, MSG_NOSIGNAL, 0, 0], "tell", what, { retry: true });
 }
 
 /** What that process does first. */
