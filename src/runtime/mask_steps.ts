@@ -1,7 +1,13 @@
 import { MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY } from "#linux/mount.ts";
 import { EINVAL } from "#linux/errno_values.ts";
 import { AT_EMPTY_PATH, AT_FDCWD } from "#linux/file.ts";
-import { MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE } from "#linux/mount.ts";
+import {
+  AT_RECURSIVE,
+  MOVE_MOUNT_F_EMPTY_PATH,
+  MOVE_MOUNT_T_EMPTY_PATH,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
+} from "#linux/mount.ts";
 import { jumpTo, type Step, step } from "#tape/step.ts";
 import { fileSystemSteps, place } from "./mount_steps.ts";
 import { targetSteps } from "./target_steps.ts";
@@ -60,7 +66,8 @@ export function readOnlySteps(paths: readonly string[], restrict: (id: string, p
       ...targetSteps(path, target, { make: undefined, elseTo: end }),
       step(
         "open_tree",
-        [{ result: target }, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH],
+        // with what lies on it: of the host's /proc that is locked there (binfmt_misc), and a part alone is refused with EINVAL
+        [{ result: target }, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE],
         "bind",
         path,
         { id: tree },
