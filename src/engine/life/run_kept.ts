@@ -19,7 +19,7 @@ import { holdSignals } from "../streams/foreground.ts";
 import { withContainerLock } from "../record/lock_container.ts";
 import { asNew, type Plan, rootMode, startNotices, unmakeContainer } from "./make_container.ts";
 import { openPidfile } from "../record/pidfile.ts";
-import { parentMap, prepareContainer } from "../prepare/prepare.ts";
+import { hasCgroup2, parentMap, prepareContainer } from "../prepare/prepare.ts";
 import type { RunInput } from "./run.ts";
 import { monitorTape, startKept } from "./start_container.ts";
 import { leaveContainer, type StayEnd, stayWithContainer } from "./stay_with_container.ts";
@@ -78,7 +78,10 @@ export async function runKept(input: RunInput): Promise<{ id: ContainerId; end: 
   input.started?.({ id: directory.id, name: subject.name, running: started.running });
   if (options.detach) {
     await leaveContainer(engine, directory, started);
-    if (footing !== undefined && isRememberable(request, options, plan.root)) keepPlan(input, plan, footing, subject);
+    // where there are groups to be had, each container gets one of its own, by asking somebody for it
+    if (footing !== undefined && !hasCgroup2() && isRememberable(request, options, plan.root)) {
+      keepPlan(input, plan, footing, subject);
+    }
     return { id: directory.id, end: { kind: "left" } };
   }
   const { interactive, tty, detachKeys } = options;

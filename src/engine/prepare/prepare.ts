@@ -335,7 +335,8 @@ function maskKind(path: string): "file" | "directory" | undefined {
   return stat === undefined ? undefined : stat.isDirectory() ? "directory" : "file";
 }
 
-function hasCgroup2(): boolean {
+/** Whether the machine's control groups are version 2 alone. */
+export function hasCgroup2(): boolean {
   return fs.existsSync("/sys/fs/cgroup") && statFileSystem("/sys/fs/cgroup").type === CGROUP2_SUPER_MAGIC;
 }
 
