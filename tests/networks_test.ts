@@ -111,6 +111,8 @@ alone("a running container is connected and disconnected, and keeps that when it
 alone("networks are made, listed, inspected, pruned and removed as docker does", async (box) => {
   const [id = ""] = await lines(box, "network", "create", "--label", "a=b", "mine");
   assert.match(id, /^[0-9a-f]{64}$/);
+  // one that is there will do, and stays as it is
+  assert.deepEqual(await lines(box, "network", "create", "--ignore", "--label", "a=c", "mine"), [id]);
   assert.equal((await lines(box, "network", "ls"))[0], "NETWORK ID     NAME      DRIVER    SCOPE");
   assert.deepEqual(await lines(box, "network", "ls", "--format", "{{.Name}} {{.Driver}}"), [
     "bridge bridge",

@@ -93,11 +93,18 @@ export function newNetworkSpec(name: string): NetworkSpec {
   };
 }
 
+/** What came of a wish for a network. */
+export interface MadeNetwork {
+  readonly network: Network;
+  readonly isNew: boolean;
+}
+
 /**
  * Makes a network and puts it on record.
+ * @param mayExist Whether one of the name will do, whatever it is like.
  * @throws {DugoutError} NETWORK_EXISTS, NETWORK_INVALID, SUBNET_IN_USE, SUBNETS_GONE.
  */
-export function makeNetwork(places: Places, spec: NetworkSpec): Promise<Network> {
+export function makeNetwork(places: Places, spec: NetworkSpec, mayExist = false): Promise<MadeNetwork> {
   if (!isNetworkName(spec.name) || NEVER_NETWORKS.has(spec.name)) {
     throw refuse(
       "NETWORK_INVALID",
@@ -106,10 +113,12 @@ export function makeNetwork(places: Places, spec: NetworkSpec): Promise<Network>
     );
   }
   return withNetworkLock(places.runRoot, () => {
-    if (spec.name === DEFAULT_NETWORK || readNetwork(places.dataRoot, spec.name) !== undefined) {
-      throw refuse("NETWORK_EXISTS", `network with name ${spec.name} already exists`);
+    const existing = readNetwork(places.dataRoot, spec.name);
+    if (existing === undefined && spec.name !== DEFAULT_NETWORK) {
+      return { network: recordNetwork(places, spec), isNew: true };
     }
-    return recordNetwork(places, spec);
+    if (!mayExist) throw refuse("NETWORK_EXISTS", `network with name ${spec.name} already exists`);
+    return { network: existing ?? ensureDefaultNetwork(places), isNew: false };
   });
 }
 

@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { refuseNetwork } from "#docker/refused.ts";
 import { DugoutError } from "#oci/error.ts";
 import { containerName, convertContainer } from "./convert_container.ts";
 import { convertImage, imageName } from "./convert_image.ts";
+import { convertNetwork, networkName } from "./convert_network.ts";
 import { convertVolume, volumeName } from "./convert_volume.ts";
 import { quadletError } from "./error.ts";
 import { readValue } from "./keys.ts";
@@ -53,6 +53,7 @@ function describeResource(source: Source): Resource | undefined {
     case "image":
       return { kind: source.kind, service, name: imageName(source) };
     case "network":
+      return { kind: source.kind, service, name: networkName(source) };
     case "pod":
     case "kube":
     case "build":
@@ -78,10 +79,8 @@ function convertOne(source: Source, context: QuadletContext): Service {
       return convertVolume(source, context);
     case "image":
       return convertImage(source, context);
-    case "network": {
-      const refusal = refuseNetwork("bridge");
-      throw refuse(refusal?.reason ?? "networks of one's own are not made by files", refusal?.hint);
-    }
+    case "network":
+      return convertNetwork(source, context);
     case "pod":
       throw refuse("there are no pods", "Network=other.container in [Container] shares another container's network");
     case "kube":

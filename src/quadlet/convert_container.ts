@@ -12,6 +12,7 @@ import { findRefusal, refuseNetwork } from "#docker/refused.ts";
 import { DugoutError } from "#oci/error.ts";
 import { CONTAINER_KEYS } from "./container_keys.ts";
 import { quadletError } from "./error.ts";
+import { joinNetwork, splitNetwork } from "./network_options.ts";
 import { entryError, readAllWords, readFlags, readSwitch, readValue, readWords } from "./keys.ts";
 import { commandLine, makeService, serviceName } from "./service.ts";
 import { type QuadletContext, type Service, type Source, stemOf, templateOf } from "./source.ts";
@@ -47,8 +48,9 @@ export function convertContainer(source: Source, context: QuadletContext): Servi
   const name = containerName(source);
   const isOneshot = checkServiceSection(source);
   const notify = isOneshot ? [] : [`--sdnotify=${notifyMode(entries)}`];
+  const global = readAllWords(entries, "GlobalArgs");
   const run = [
-    ...readAllWords(entries, "GlobalArgs"),
+    ...global,
     "run",
     `--name=${name}`,
     "--replace",
@@ -74,8 +76,8 @@ export function convertContainer(source: Source, context: QuadletContext): Servi
       ...(isOneshot ? [] : [["NotifyAccess", "all"] as const]),
       ["Environment", "DUGOUT_SYSTEMD_UNIT=%n"],
       ["ExecStart", commandLine(context, run)],
-      ["ExecStop", commandLine(context, ["stop", name])],
-      ...reloadLines(entries, name, context),
+      ["ExecStop", commandLine(context, [...global, "stop", name])],
+      ...reloadLines(entries, global, name, context),
     ],
   });
 }
@@ -235,23 +237,21 @@ function besideFile(source: Source, path: string): string {
   return path.startsWith("/") || path.startsWith("%") ? path : join(dirname(source.path), path);
 }
 
-/** `Network=`: a kind that can be had, or the network of another file's container. */
+/** `Network=`: a kind that can be had, another file's network, or the network of another file's container. */
 function readNetwork(source: Source, entry: Entry, context: QuadletContext, needs: string[]): string {
   if (entry.value.endsWith(".container")) {
     return `container:${referTo(source, entry, entry.value, ["container"], context, needs)}`;
   }
-  if (entry.value.includes("%")) return entry.value;
-  if (/\.network(?:[:,]|$)/.test(entry.value)) {
-    const refusal = refuseNetwork("bridge");
-    throw entryError(entry, `Network=${entry.value} cannot be had: ${refusal?.reason}`, refusal?.hint);
-  }
+  const { name, options } = splitNetwork(entry.value);
+  const text = joinNetwork(entry, { name: referTo(source, entry, name, ["network"], context, needs), options });
+  if (text.includes("%")) return text;
   let refusal;
   try {
-    refusal = refuseNetwork(parseNetwork(entry.value).network.kind);
+    refusal = refuseNetwork(parseNetwork(text).network.kind);
   } catch (error) {
     throw error instanceof DugoutError ? entryError(entry, error.message, error.hint) : error;
   }
-  if (refusal === undefined) return entry.value;
+  if (refusal === undefined) return text;
   throw entryError(entry, `Network=${entry.value} cannot be had: ${refusal.reason}`, refusal.hint);
 }
 
@@ -293,13 +293,20 @@ function referTo(
   return resource.name;
 }
 
-function reloadLines(entries: readonly Entry[], name: string, context: QuadletContext): [string, string][] {
+function reloadLines(
+  entries: readonly Entry[],
+  global: readonly string[],
+  name: string,
+  context: QuadletContext,
+): [string, string][] {
   const command = lastEntry(entries, "ReloadCmd");
   const signal = lastEntry(entries, "ReloadSignal");
   if (command !== undefined && signal !== undefined) {
     throw entryError(signal, "ReloadCmd= and ReloadSignal= exclude each other");
   }
-  if (command !== undefined) return [["ExecReload", commandLine(context, ["exec", name, ...readWords(command)])]];
-  if (signal !== undefined) return [["ExecReload", commandLine(context, ["kill", "--signal", signal.value, name])]];
-  return [];
+  if (command === undefined && signal === undefined) return [];
+  const words = command === undefined
+    ? ["kill", "--signal", signal!.value, name]
+    : ["exec", name, ...readWords(command)];
+  return [["ExecReload", commandLine(context, [...global, ...words])]];
 }

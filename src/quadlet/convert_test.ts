@@ -100,10 +100,67 @@ test("what contradicts itself, or would not work as a unit, is told", () => {
 });
 
 test("files of kinds that are not there are refused, each with a reason", () => {
-  for (const kind of ["network", "pod", "kube", "build", "artifact"]) {
+  for (const kind of ["pod", "kube", "build", "artifact"]) {
     assert.match(convertOne("[X]\n", `a.${kind}`), new RegExp(`^/q/a\\.${kind}: \\.${kind} files cannot be had: `));
   }
-  assert.match(convertOne("[Container]\nImage=i\nNetwork=x.network\n"), /Network=x.network cannot be had/);
+});
+
+test("a .network file becomes a service that makes the network where it is not there", () => {
+  const convertNetwork = (text: string) => convertOne(text, "n.network").replace("/usr/bin/dugout ", "");
+  assert.equal(convertNetwork("[Network]\n"), "network create --ignore systemd-n");
+  assert.equal(
+    convertNetwork(
+      "[Network]\nNetworkName=mine\nSubnet=10.1.0.0/16\nSubnet=fd00::/64\nDriver=bridge\nIPAMDriver=host-local\n",
+    ),
+    "network create --ignore --subnet=10.1.0.0/16 --subnet=fd00::/64 mine",
+  );
+  assert.equal(
+    convertNetwork('[Network]\nGlobalArgs=--debug\nPodmanArgs=--attachable\nLabel="a=b c" d=e\n'),
+    '--debug network create --ignore "--label=a=b c" --label=d=e --attachable systemd-n',
+  );
+  assert.match(convertNetwork("[Network]\nDriver=macvlan\n"), /^\/q\/n\.network:2: Driver= is bridge/);
+  assert.match(convertNetwork("[Network]\nIPAMDriver=dhcp\n"), /IPAMDriver= is host-local/);
+  for (const key of ["ContainersConfModule", "DNS", "DisableDNS"]) {
+    assert.match(convertNetwork(`[Network]\n${key}=x\n`), new RegExp(`:2: ${key}= cannot be had: `));
+  }
+  assert.match(convertNetwork("[Network]\nBogus=1\n"), /no key "Bogus" in \[Network\]/);
+  assert.match(convertNetwork("[Container]\n"), /no section \[Network\]/);
+});
+
+test("all commands of a service have the arguments of GlobalArgs=", () => {
+  const [made] = convert(["a.container", "[Container]\nImage=i\nGlobalArgs=--root /r\nReloadSignal=HUP\n"]);
+  assert.ok(made !== undefined && "service" in made);
+  const commands = made.service.unit.get("Service")!.filter(({ key }) => key.startsWith("Exec"));
+  assert.deepEqual(commands.map(({ key }) => key), ["ExecStart", "ExecStop", "ExecReload"]);
+  for (const { value } of commands) assert.match(value, /^\/usr\/bin\/dugout --root \/r (run|stop|kill) /);
+});
+
+test("Network= names the network of another file, whose service comes first", () => {
+  const network = (value: string): string => {
+    const [, made] = convert(
+      ["n.network", "[Network]\n"],
+      ["a.container", `[Container]\nImage=i\nNetwork=${value}\n`],
+    );
+    assert.ok(made !== undefined);
+    if ("error" in made) return made.error.message;
+    const lines = (section: string) =>
+      made.service.unit.get(section)!.filter(({ key }) => ["Requires", "After", "ExecStart"].includes(key)).map((
+        { key, value },
+      ) => key === "ExecStart" ? value.replace(/^.*(--network=\S+).*$/, "$1") : `${key}=${value}`);
+    return [...lines("Unit"), ...lines("Service")].join(" ");
+  };
+  const needs = "Requires=n-network.service After=n-network.service";
+  assert.equal(network("n.network"), `${needs} --network=systemd-n`);
+  assert.equal(
+    network("n.network:ip=10.0.0.9,ip=fd00::9,mac=02:00:00:00:00:09,alias=m"),
+    `${needs} --network=name=systemd-n,ip=10.0.0.9,ip6=fd00::9,mac-address=02:00:00:00:00:09,alias=m`,
+  );
+  assert.equal(network("n.network:ip=%i"), `${needs} --network=name=systemd-n,ip=%i`);
+  assert.equal(network("mine:ip=10.0.0.9"), "--network=name=mine,ip=10.0.0.9");
+  assert.match(network("container:c=d"), /there is no key "container:c"/);
+  assert.match(network("x.network"), /^\/q\/a\.container:3: Network= names x\.network, which is not there/);
+  assert.match(network("n.network:ip=nine"), /"nine" is no address/);
+  assert.match(network("n.network:vrf=x"), /the option "vrf" cannot be had/);
 });
 
 test("a reference to a file that is not there is an error, and one that is wrong does not keep others from working", () => {

@@ -29,7 +29,7 @@ export interface Resource {
   readonly kind: Kind;
   /** `data-volume.service`. */
   readonly service: string;
-  /** The name of the container, volume or image that the service makes: words of systemd's, with specifiers. */
+  /** The name of the container, volume, image or network that the service makes: words of systemd's, with specifiers. */
   readonly name: string;
 }
 

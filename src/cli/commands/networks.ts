@@ -88,8 +88,8 @@ export async function runCreateNetwork({ options, args, global }: Invocation): P
     labels: listOption(options, "label").map(splitPair),
     options: given,
   };
-  const network = await makeNetwork(engine, spec);
-  noteEvent(engine, networkEvent(network, "create"));
+  const { network, isNew } = await makeNetwork(engine, spec, hasSwitch(options, "ignore"));
+  if (isNew) noteEvent(engine, networkEvent(network, "create"));
   printOut(`${network.id}\n`);
   return 0;
 }

@@ -15,6 +15,7 @@ export const NETWORK_COMMANDS: readonly CommandDeclaration[] = [
       { flags: "--ipv4", summary: "addresses of IPv4" },
       { flags: "--ipv6", summary: "addresses of IPv6 too" },
       { flags: "--internal", summary: "no way outwards" },
+      { flags: "--ignore", summary: "one of the name that is there will do, and stays as it is" },
       { flags: "--attachable", summary: "said, and without effect: containers can always be connected" },
       { flags: "--label", value: "list", repeatable: true, summary: "NAME[=VALUE]" },
       {

@@ -38,7 +38,7 @@ export const UNIT_COMMANDS: readonly CommandDeclaration[] = [
   {
     names: ["quadlet"],
     usage: "[OPTIONS] [NORMAL-DIR [EARLY-DIR LATE-DIR]]",
-    summary: "Make systemd services of .container, .volume and .image files",
+    summary: "Make systemd services of .container, .volume, .network and .image files",
     group: HEADINGS.system,
     arguments: { least: 0, most: 3 },
     options: [
