@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { MOUNT_ATTR_RDONLY } from "#linux/mount.ts";
+import { MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY } from "#linux/mount.ts";
 import { type Step, step, type Tape, type TapeBuffer } from "#tape/step.ts";
 import { attachBuffers, leaveHelperSteps } from "./attach_steps.ts";
 import { GROUP_BUFFERS, joinGroupSteps } from "./group_steps.ts";
@@ -130,7 +130,9 @@ export function planContainer(setup: ContainerSetup, extras?: TapeExtras): Tape 
     ...maskSteps(spec.linux?.maskedPaths ?? [], setup.maskKind),
     ...readOnlySteps(
       spec.linux?.readonlyPaths ?? [],
-      (id, path) => restrictSteps(setup, id, path, MOUNT_ATTR_RDONLY, 0),
+      // the flags of every /proc and /sys; of the host's they are locked (--pid host)
+      (id, path) =>
+        restrictSteps(setup, id, path, MOUNT_ATTR_RDONLY, /^\/(proc|sys)\//.test(path) ? KERNEL_TREE_FLAGS : 0),
     ),
     ...(spec.root?.readonly ? readOnlyRootSteps(setup) : []),
     ...pivotSteps(),
@@ -139,6 +141,9 @@ export function planContainer(setup: ContainerSetup, extras?: TapeExtras): Tape 
   ];
   return { steps, buffers: new Map([...buffersOf(setup), ...extras?.buffers ?? []]), errorFd: preserved.error };
 }
+
+/** How /proc and /sys are mounted everywhere. */
+const KERNEL_TREE_FLAGS = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 
 /** Whether its user namespace is made in another one than the caller's, by the monitor's first fork. */
 function isNested({ parent }: ContainerSetup): boolean {

@@ -36,9 +36,9 @@ limit_checks() {
     test \$p -le 55 -a \\( \$p -ge 45 -o \$held -lt 90 \\) && echo half || echo \$p per cent, held back in \$held"'
   limit $1 'processes' '0 31 max [1-9]*' '$R --pids-limit 32 busybox sh -c "(while :; do sleep 30 & done) 2>/dev/null; read n </sys/fs/cgroup/pids.current; read m </sys/fs/cgroup/pids.events; echo \$n \$m"'
   limit $1 'fork bomb' '0 * 0' '$D run -d --network none --name bomb --pids-limit 50 busybox sh -c "f() { f | f & }; f; while :; do f; sleep 1; done"; sleep 3; $D rm -f bomb >/dev/null; echo $?'
-  limit $1 'write speed' '0 slow' '$R --device-write-bps '"$disk"':2mb busybox sh -c "
+  limit $1 'write speed' '0 slow' '$R --device-write-bps '"$disk"':2mb -v /data busybox sh -c "
     now() { cut -d\" \" -f1 /proc/uptime | tr -d .; }
-    s=\$(now); dd if=/dev/zero of=/x bs=1M count=10 oflag=direct 2>/dev/null; e=\$(now)
+    s=\$(now); dd if=/dev/zero of=/data/x bs=1M count=10 oflag=direct 2>/dev/null; e=\$(now)
     test \$((e - s)) -ge 350 && echo slow || echo \$((e - s))"'
   limit $1 'one processor of two' '0 1 1' '$R --cpuset-cpus 1 busybox sh -c "nproc; cat /sys/fs/cgroup/cpuset.cpus.effective"'
   limit $1 'weights' '0 20 default 910' '$R --cpu-shares 512 --blkio-weight 100 busybox sh -c "cd /sys/fs/cgroup; cat cpu.weight io.weight"'

@@ -53,7 +53,7 @@ type Opened = { sandbox: Sandbox; group: TestGroup | undefined; before: Outside 
 type Outside = { canary: string[]; mounts: string[]; shared: string[] };
 
 /** Other tests run at the same time, in sandboxes of their own; podman keeps a directory, and copiers of images keep files while they run. */
-const OTHERS = /^(?:dt-|storage[0-9]+|oci[0-9]+|dugout-[a-z]+[.-]|containers-user-|podman-run-)/;
+const OTHERS = /^(?:dt-|storage[0-9]+|oci[0-9]+|dugout-[a-z]+[.-]|containers-user-|podman-run-|[0-9]+$)/;
 const SHARED_PLACES = ["/", "/tmp", "/var/tmp", "/dev/shm"];
 
 /** Makes a sandbox, gives it to `work`, and checks afterwards that nothing was left behind or touched. */

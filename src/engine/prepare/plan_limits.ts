@@ -158,7 +158,11 @@ export function planLimits(request: RunRequest, outlivesCaller: boolean, facts: 
       : setting
   );
   const settings = wanted.filter((setting) => {
-    if (place.kind !== "none" && place.controllers.includes(setting.controller)) return true;
+    if (place.kind !== "none" && place.controllers.includes(setting.controller)) {
+      // who is born in a group did not get its processors before Linux 6.4
+      if (setting.file === "cpuset.cpus" && isOlderThan(facts.kernel, 6, 4)) affinity = parseCpuList(setting.value);
+      return true;
+    }
     const error = impossible(setting, place);
     if (setting.file === "cpuset.cpus") {
       affinity = parseCpuList(setting.value);
@@ -235,6 +239,10 @@ const NO_PLACE_HINT =
 function impossible({ what, controller }: GroupSetting, place: Place): DugoutError {
   if (place.kind !== "none") return missingControllerError(what, controller, CONTROLLERS);
   return new DugoutError("LIMIT_IMPOSSIBLE", `Cannot limit ${what}: ${place.reason}`, { hint: NO_PLACE_HINT });
+}
+
+function isOlderThan([major, minor]: LimitFacts["kernel"], thanMajor: number, thanMinor: number): boolean {
+  return major < thanMajor || (major === thanMajor && minor < thanMinor);
 }
 
 /** The kernel refuses a smaller one (pid_max of a pid namespace, Linux 6.14). */

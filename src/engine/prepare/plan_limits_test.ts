@@ -73,6 +73,13 @@ test("C-064 a limit whose controller is missing is an error with the drop-in, or
   assert.throws(() => planLimits(request({ nanoCpus: 1e9 }), false, HYBRID), /processor time: .*hybrid/);
 });
 
+test("C-064 before Linux 6.4 the processors of a group are told to the scheduler as well", () => {
+  const group = { ...USER.group, managerControllers: ["cpuset"] };
+  const affinityUnder = (kernel: readonly [number, number]) =>
+    planLimits(request({ cpusetCpus: "1" }), false, { ...USER, group, kernel }).affinity;
+  assert.deepEqual([affinityUnder([5, 10]), affinityUnder([6, 3]), affinityUnder([6, 4])], [[1], [1], undefined]);
+});
+
 test("C-064 without a controller processors are kept by affinity, and many processes by the largest pid", () => {
   const { affinity, notices } = planLimits(request({ cpusetCpus: "1" }), false, HYBRID);
   assert.deepEqual(affinity, [1]);
