@@ -45,9 +45,25 @@ export function findGroup(id: string, pid: number): ContainerGroup | undefined {
   return groupOfContainer(id, readProcFile(`/proc/${pid}/cgroup`) ?? "");
 }
 
-/** Kills all that is in a group (Linux 5.14). @returns Whether the kernel could. */
-export function killGroup(group: string): boolean {
-  return tryWriteGroupFile(group, "cgroup.kill", "1") === 0;
+/** So often are the processes of a group killed that may have forked meanwhile. */
+const MOST_ROUNDS = 100;
+
+/** Kills all that is in a group: by the kernel at once (Linux 5.14), else each of its processes until there is none. */
+export function killGroup(group: string): void {
+  if (tryWriteGroupFile(group, "cgroup.kill", "1") === 0) return;
+  for (let round = 0; round < MOST_ROUNDS; round++) {
+    const pids = (groupText(group, "cgroup.procs") ?? "").split("\n").map(Number).filter((pid) => pid > 0);
+    if (pids.length === 0) return;
+    for (const pid of pids) killIfThere(pid);
+  }
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // it has just ended, or is no process of this user's
+  }
 }
 
 /** Whether a group is frozen; one that is just being frozen is not. */
