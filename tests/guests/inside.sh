@@ -93,8 +93,8 @@ for user in alice bob; do
   fi
 
   # nothing is left: no process but this script's, no mount, no container
-  # but what keeps the ids' namespace for the next start, and leaves by itself
-  left=$(ps -o pid=,args= -u $user | grep -v ' dugout-namespace$' || true)
+  # but what keeps the namespaces for the next start, and the network's stack, which leave by themselves
+  left=$(ps -o pid=,args= -u $user | grep -vE ' dugout-(namespace|network)$|__netstack' || true)
   if [ -z "$left" ]; then echo "$user no process left: ok"; else printf '%s no process left: FAILED\n%s\n' $user "$left"; fi
   left=$(grep -F "/home/$user" /proc/self/mountinfo)
   if [ -z "$left" ]; then echo "$user no mount left: ok"; else printf '%s no mount left: FAILED\n%s\n' $user "$left"; fi

@@ -105,7 +105,7 @@ Q
   check $user 'start with the machine' '0 *1 running*' '$D run -d --name policy --restart unless-stopped --network none busybox sleep 1000 >/dev/null; $D kill policy >/dev/null; rm -f ~/.local/share/dugout/containers/*/stopped; cd ~/.config/systemd/user; $D generate systemd --all --files >/dev/null; systemctl --user daemon-reload; systemctl --user start dugout-restart; $D inspect -f "1 {{.State.Status}}" policy; $D rm -f policy >/dev/null; systemctl --user stop dugout-restart'
   sleep 1
   # what keeps the ids' namespace for the next start leaves by itself
-  left=$(ps -o pid=,args= -u $user | grep -E 'dugout' | grep -v ' dugout-namespace$' || true)
+  left=$(ps -o pid=,args= -u $user | grep -E 'dugout' | grep -vE ' dugout-(namespace|network)$|__netstack' || true)
   if [ -z "$left" ]; then echo "$user no process left: ok"; else printf '%s no process left: FAILED\n%s\n' $user "$left"; fi
 done
 # both users at once: much of it is waiting
