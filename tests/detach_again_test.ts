@@ -57,6 +57,12 @@ async function withoutBlobs<Value>(box: Sandbox, work: () => Promise<Value>): Pr
   }
 }
 
+/** What the events of the last hour say happened to a container. */
+async function actionsOf(box: Sandbox, id: string): Promise<string[]> {
+  const words = ["--since", "1h", "--until", "0s", "--filter", `container=${id}`, "--format", "{{.Action}}"];
+  return (await dugout(box, "events", ...words)).stdout.trim().split("\n");
+}
+
 async function removeAll(box: Sandbox): Promise<void> {
   const { stdout } = await dugout(box, "ps", "-aq");
   const ids = stdout.split("\n").filter((id) => id !== "");
@@ -127,19 +133,7 @@ asBoth(
     ]);
     assert.equal((await dugout(box, "start", id)).code, 0);
     while ((await logs()) !== "out\nend\nout\n") await new Promise((resolve) => setTimeout(resolve, 20));
-    const { stdout } = await dugout(
-      box,
-      "events",
-      "--since",
-      "1h",
-      "--until",
-      "0s",
-      "--filter",
-      `container=${id}`,
-      "--format",
-      "{{.Action}}",
-    );
-    assert.deepEqual(stdout.trim().split("\n").slice(0, 2), ["create", "start"]);
+    assert.deepEqual((await actionsOf(box, id)).slice(0, 2), ["create", "start"]);
     await removeAll(box);
     assert.deepEqual(readdirSync(join(box.store, "containers")), ["names"]);
     assert.deepEqual(readdirSync(join(box.store, "containers/names")), []);
@@ -158,19 +152,7 @@ asBoth("a remembered container with --rm is removed by its monitor", async (box)
     readdirSync(join(runRoot(box), "containers")).length === 0;
   for (let look = 0; look < 500 && !isClear(); look++) await new Promise((resolve) => setTimeout(resolve, 20));
   assert.deepEqual(readdirSync(join(box.store, "containers/names")), []);
-  const { stdout } = await dugout(
-    box,
-    "events",
-    "--since",
-    "1h",
-    "--until",
-    "0s",
-    "--filter",
-    `container=${id}`,
-    "--format",
-    "{{.Action}}",
-  );
-  assert.deepEqual(stdout.trim().split("\n"), ["create", "start", "die", "destroy"]);
+  assert.deepEqual(await actionsOf(box, id), ["create", "start", "die", "destroy"]);
 }, { skip });
 
 asBoth("a remembered container whose layer is gone is planned anew", async (box) => {

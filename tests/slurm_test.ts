@@ -167,40 +167,14 @@ asBoth("Slurm 6: without a runtime directory and a home, and with a /tmp of each
     copyFileSync(DUGOUT, program);
     await box.succeed(["--root", store, "pull", "-q", IMAGE]);
     await withCluster({ SLURM_PRIVATE_TMP: "1" }, async (cluster) => {
+      const say = (word: string) => [program, "--root", store, "run", "--rm", "--network", "host", IMAGE, "echo", word];
       for (const home of [["-u", "HOME"], ["HOME=/nonexistent"]]) {
-        const words = [
-          "env",
-          ...home,
-          program,
-          "--root",
-          store,
-          "run",
-          "--rm",
-          "--network",
-          "host",
-          IMAGE,
-          "echo",
-          "homeless",
-        ];
+        const words = ["env", ...home, ...say("homeless")];
         const { code, stdout, stderr } = await cluster.run(box, ["srun", "-D", "/", ...words]);
         assert.deepEqual([code, stdout], [0, "homeless\n"], stderr);
       }
       // two jobs at once meet in the store alone
-      const words = [
-        "srun",
-        "-D",
-        "/",
-        program,
-        "--root",
-        store,
-        "run",
-        "--rm",
-        "--network",
-        "host",
-        IMAGE,
-        "echo",
-        "job",
-      ];
+      const words = ["srun", "-D", "/", ...say("job")];
       const results = await Promise.all([cluster.run(box, words), cluster.run(box, words)]);
       assert.deepEqual(results.map(({ stdout }) => stdout), ["job\n", "job\n"]);
     });

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { formatIpv6Groups, parseIpv6Groups } from "#linux/ip_text.ts";
 
 /** A family's number in IP headers. */
 export type Family = 4 | 6;
@@ -60,7 +61,7 @@ export function parseIpAddress(text: string): IpAddress | undefined {
   const isV4 = !text.includes(":");
   // "bad" is four digits of an IPv6 address, and no address
   if (isV4 && !text.includes(".")) return undefined;
-  const groups = parseGroups(isV4 ? `::ffff:${text}` : text);
+  const groups = parseIpv6Groups(isV4 ? `::ffff:${text}` : text);
   if (groups === undefined) return undefined;
   const word = (index: number) => ((groups[index] ?? 0) << 16) | (groups[index + 1] ?? 0);
   return { a: word(0), b: word(2), c: word(4), d: word(6) };
@@ -81,45 +82,5 @@ export function formatIpAddress(address: IpAddress): string {
     return `${address.d >>> 24}.${(address.d >>> 16) & 255}.${(address.d >>> 8) & 255}.${address.d & 255}`;
   }
   const groups = [address.a, address.b, address.c, address.d].flatMap((word) => [word >>> 16, word & 0xffff]);
-  let best = { start: 0, length: 1 };
-  for (let start = 0; start < 8; start++) {
-    let length = 0;
-    while (groups[start + length] === 0) length++;
-    if (length > best.length) best = { start, length };
-  }
-  const words = groups.map((group) => group.toString(16));
-  if (best.length === 1) return words.join(":");
-  return `${words.slice(0, best.start).join(":")}::${words.slice(best.start + best.length).join(":")}`;
-}
-
-function parseGroups(text: string): number[] | undefined {
-  if (text.length > 45) return undefined;
-  const halves = text.split("::", 3);
-  if (halves.length > 2) return undefined;
-  const left = parseHalf(halves[0] ?? "", halves.length === 1);
-  const right = parseHalf(halves[1] ?? "", true);
-  if (left === undefined || right === undefined) return undefined;
-  const missing = 8 - left.length - right.length;
-  if (halves.length === 1) return missing === 0 ? left : undefined;
-  return missing >= 1 ? [...left, ...Array<number>(missing).fill(0), ...right] : undefined;
-}
-
-function parseHalf(text: string, mayEndInIpv4: boolean): number[] | undefined {
-  if (text === "") return [];
-  const groups: number[] = [];
-  const words = text.split(":");
-  for (const [index, word] of words.entries()) {
-    if (mayEndInIpv4 && index === words.length - 1 && word.includes(".")) {
-      const bytes = word.split(".", 5);
-      if (bytes.length !== 4 || !bytes.every((byte) => /^(?:0|[1-9][0-9]{0,2})$/.test(byte) && Number(byte) < 256)) {
-        return undefined;
-      }
-      const [a = 0, b = 0, c = 0, d = 0] = bytes.map(Number);
-      groups.push(a * 256 + b, c * 256 + d);
-      continue;
-    }
-    if (!/^[0-9A-Fa-f]{1,4}$/.test(word)) return undefined;
-    groups.push(Number.parseInt(word, 16));
-  }
-  return groups;
+  return formatIpv6Groups(groups);
 }

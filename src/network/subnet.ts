@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { formatIpv6Groups, parseIpv4Bytes, parseIpv6Groups } from "#linux/ip_text.ts";
 
 /** An address. */
 export interface Address {
@@ -21,57 +22,21 @@ const WIDTH = { 4: 32, 6: 128 } as const;
 
 /** Reads an address without zone or brackets; undefined when it is none. */
 export function parseAddress(text: string): Address | undefined {
-  if (text.length > 45) return undefined;
-  if (!text.includes(":")) {
-    const value = parseIpv4(text);
-    return value === undefined ? undefined : { family: 4, value };
-  }
-  const halves = text.split("::");
-  if (halves.length > 2) return undefined;
-  const [left, right] = halves.map(parseGroups);
-  if (left === undefined || (halves.length === 2 && right === undefined)) return undefined;
-  const missing = 8 - left.length - (right?.length ?? 0);
-  if (halves.length === 1 ? missing !== 0 : missing < 1) return undefined;
-  const groups = [...left, ...Array<number>(missing).fill(0), ...(right ?? [])];
-  return { family: 6, value: groups.reduce((sum, group) => sum << 16n | BigInt(group), 0n) };
+  const bytes = parseIpv4Bytes(text);
+  if (bytes !== undefined) return { family: 4, value: joinNumbers(bytes, 8n) };
+  const groups = parseIpv6Groups(text);
+  return groups === undefined ? undefined : { family: 6, value: joinNumbers(groups, 16n) };
 }
 
-function parseIpv4(text: string): bigint | undefined {
-  const parts = text.split(".");
-  if (parts.length !== 4 || !parts.every((part) => /^(?:0|[1-9][0-9]{0,2})$/.test(part) && Number(part) < 256)) {
-    return undefined;
-  }
-  return parts.reduce((sum, part) => sum << 8n | BigInt(part), 0n);
-}
-
-/** Groups of 16 bits; the last two may be written as an IPv4 address. */
-function parseGroups(text: string): number[] | undefined {
-  if (text === "") return [];
-  const groups: number[] = [];
-  for (const word of text.split(":")) {
-    if (word.includes(".")) {
-      const value = parseIpv4(word);
-      if (value === undefined || !text.endsWith(word)) return undefined;
-      groups.push(Number(value >> 16n), Number(value & 0xffffn));
-    } else if (/^[0-9A-Fa-f]{1,4}$/.test(word)) groups.push(Number.parseInt(word, 16));
-    else return undefined;
-  }
-  return groups;
+function joinNumbers(numbers: readonly number[], bits: bigint): bigint {
+  return numbers.reduce((sum, number) => sum << bits | BigInt(number), 0n);
 }
 
 /** The usual form: dotted, or that of RFC 5952. */
 export function formatAddress({ family, value }: Address): string {
   if (family === 4) return [24n, 16n, 8n, 0n].map((shift) => String(value >> shift & 255n)).join(".");
   const groups = Array.from({ length: 8 }, (_, index) => Number(value >> BigInt(112 - index * 16) & 0xffffn));
-  let best = { start: 0, length: 1 };
-  for (let start = 0; start < 8; start++) {
-    let length = 0;
-    while (groups[start + length] === 0) length++;
-    if (length > best.length) best = { start, length };
-  }
-  const words = groups.map((group) => group.toString(16));
-  if (best.length === 1) return words.join(":");
-  return `${words.slice(0, best.start).join(":")}::${words.slice(best.start + best.length).join(":")}`;
+  return formatIpv6Groups(groups);
 }
 
 /** Four or sixteen bytes in the network's order. */

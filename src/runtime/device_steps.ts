@@ -6,7 +6,8 @@ import { attachSteps, bindSteps, fileSystemSteps } from "./mount_steps.ts";
 /** The nodes that every container has (runtime-spec, config-linux.md, "Default Devices"). */
 export const DEFAULT_NODES = ["null", "zero", "full", "random", "urandom", "tty"] as const;
 
-const LINKS = [
+/** The links that every container has (runtime-linux.md, "Dev symbolic links"): what they lead to, and their names. */
+export const DEVICE_LINKS = [
   ["/proc/self/fd", "fd"],
   ["/proc/self/fd/0", "stdin"],
   ["/proc/self/fd/1", "stdout"],
@@ -23,7 +24,9 @@ export function deviceSteps(size: string): Step[] {
     ...fileSystemSteps("dev", "tmpfs", [["mode", "755"], ["size", size]], MOUNT_ATTR_NOSUID, "/dev"),
     ...attachSteps("dev", { path: "/dev", make: "directory", noLinks: true }),
     ...DEFAULT_NODES.flatMap((name) => nodeSteps(`/dev/${name}`, name)),
-    ...LINKS.map(([target, name]) => step("symlinkat", [target, { result: "dev" }, name], "link", `/dev/${name}`)),
+    ...DEVICE_LINKS.map(([target, name]) =>
+      step("symlinkat", [target, { result: "dev" }, name], "link", `/dev/${name}`)
+    ),
   ];
 }
 

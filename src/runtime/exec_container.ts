@@ -11,11 +11,10 @@
  *
  * @module
  */
-import { AT_FDCWD, O_CLOEXEC, O_WRONLY } from "#linux/file.ts";
 import { outsideId } from "#linux/idmap.ts";
 import { PR_SET_DUMPABLE } from "#linux/prctl.ts";
 import { SIGNALS } from "#linux/signals.ts";
-import type { NamespaceType, ProcessSpec } from "#oci/runtime_spec.ts";
+import type { NamespaceType } from "#oci/runtime_spec.ts";
 import { operate, type Step, step, type Tape, type TapeBuffer } from "#tape/step.ts";
 import { processSteps } from "./enter_steps.ts";
 import { copierBuffers, copierSteps, endCopiersSteps, endPipeSteps } from "./exec_copier_steps.ts";
@@ -24,6 +23,7 @@ import { type ExecSetup, TARGET_FD } from "./exec_setup.ts";
 import { forkStep, GROUP_BUFFERS, joinGroupSteps } from "./group_steps.ts";
 import { blockSignalsStep, exitRecordSteps } from "./monitor_steps.ts";
 import { place } from "./mount_steps.ts";
+import { oomScoreSteps } from "./oom_score_steps.ts";
 import { NAMESPACE_FLAGS } from "./namespace_steps.ts";
 import { affinitySteps, execErrnoBytes } from "./process_steps.ts";
 import { ENGINE_FAILED, REPORT_FD } from "./setup.ts";
@@ -98,20 +98,6 @@ function joinSteps(types: readonly NamespaceType[], what: string): Step[] {
         EPERM: "it belongs to a user namespace that is not yours, or its first process is closed to you",
       },
     }),
-  ];
-}
-
-/** Higher is always allowed, lower than the caller's own is not. */
-function oomScoreSteps(score: ProcessSpec["oomScoreAdj"]): Step[] {
-  if (score === undefined) return [];
-  const path = "/proc/self/oom_score_adj";
-  const text = String(score);
-  return [
-    step("openat", [AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0], "open setting", path, { id: "score" }),
-    step("write", [{ result: "score" }, text, text.length], `write ${text} to`, path, {
-      hints: { EACCES: "without root it can only be raised" },
-    }),
-    step("close", [{ result: "score" }], "close setting", path),
   ];
 }
 

@@ -11,7 +11,7 @@ import { readExec } from "#docker/exec_request.ts";
 import { listProcesses } from "#engine/inside/container_processes.ts";
 import { type ExecEnd, execInContainer } from "#engine/inside/exec.ts";
 import { findQuickly } from "#engine/record/exec_target.ts";
-import type { ContainerState } from "#engine/record/state.ts";
+import type { ContainerState } from "#engine/record/container_state.ts";
 import type { Fd } from "#linux/call.ts";
 import { OsError } from "#linux/errno.ts";
 import { canFail, injectFailure } from "#tape/inject.ts";

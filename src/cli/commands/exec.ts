@@ -3,7 +3,7 @@ import { readExec } from "#docker/exec_request.ts";
 import { execInContainer } from "#engine/inside/exec.ts";
 import { holdSignals } from "#engine/streams/foreground.ts";
 import { openPlaces } from "#engine/store/places.ts";
-import type { ContainerState } from "#engine/record/state.ts";
+import type { ContainerState } from "#engine/record/container_state.ts";
 import type { Fd } from "#linux/call.ts";
 import { isTerminal, readTerminalSize } from "#linux/terminal.ts";
 import { readSmallFile } from "../small_file.ts";

@@ -17,8 +17,6 @@ import {
   tryMakeMemfd,
   writeAll,
 } from "#linux/file.ts";
-import { mapText } from "#linux/idmap.ts";
-import { readBootId, readStartTime } from "#linux/proc.ts";
 import { type Running } from "#runtime/launch_container.ts";
 import { LAST_WORK_FD, MONITOR_TAPE_FD, PLAYER_FD } from "#runtime/monitor_fds.ts";
 import { tryLock } from "#storage/flock.ts";
@@ -28,6 +26,8 @@ import { containerEvent, type EventSubject, noteEvents } from "../events/events.
 import { openKeptStdio } from "../streams/kept_stdio.ts";
 import type { OwnValues } from "./holes.ts";
 import type { DetachedPlan, RememberedPlan } from "./plan_file.ts";
+import { stateOf } from "../record/container_state.ts";
+import type { ContainerId } from "../record/container_id.ts";
 
 /** Descriptors that such a container is started with. */
 export interface DetachedFds {
@@ -83,16 +83,7 @@ export function lockOwn({ runRoot }: RememberedPlan, { id }: OwnValues): Fd | un
 /** Writes down where it runs, and tells of it. */
 export function leaveDetached(plan: RememberedPlan, own: OwnValues, running: Running, subject: EventSubject): void {
   const { id, name, startedMs } = own;
-  const state = {
-    id,
-    name,
-    pid: running.pid,
-    monitor: running.monitor,
-    startTime: readStartTime(running.pid) ?? "",
-    bootId: readBootId(),
-    map: mapText(plan.map.uid),
-    startedMs,
-  };
+  const state = stateOf({ id: id as ContainerId, name, running, map: plan.map, startedMs });
   writeWhole(`${plan.runRoot}/containers/${id}/state.json`, JSON.stringify(state));
   noteEvents(plan, [containerEvent(subject, "create", {}, startedMs), containerEvent(subject, "start", {}, startedMs)]);
   running.leave();

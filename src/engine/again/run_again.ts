@@ -14,8 +14,6 @@
  */
 import type { Fd } from "#linux/call.ts";
 import { close } from "#linux/file.ts";
-import { mapText } from "#linux/idmap.ts";
-import { readBootId, readStartTime } from "#linux/proc.ts";
 import { GO_FD, READY_FD } from "#runtime/map_ids.ts";
 import {
   exitCodeOf,
@@ -43,6 +41,8 @@ import {
   type RememberedPlan,
   type StoredPlan,
 } from "./plan_file.ts";
+import { readStartTime } from "#linux/proc.ts";
+import { stateOf } from "../record/container_state.ts";
 
 /** A command line that may have been run before. */
 export interface AgainInput {
@@ -256,16 +256,7 @@ function start({ plan, tape }: KnownPlan, fds: OwnFds, namespace: RunNamespace |
 /** Writes down where it runs, for other commands. */
 async function tellWhere(plan: RememberedPlan, { own, running, startedMs }: Started): Promise<void> {
   const { writeState } = await import("../record/state.ts");
-  writeState(plan, {
-    id: own.id as ContainerId,
-    name: own.name,
-    pid: running.pid,
-    monitor: running.monitor,
-    startTime: readStartTime(running.pid) ?? "",
-    bootId: readBootId(),
-    map: mapText(plan.map.uid),
-    startedMs,
-  });
+  writeState(plan, stateOf({ id: own.id as ContainerId, name: own.name, running, map: plan.map, startedMs }));
 }
 
 /** Removes what {@linkcode tellWhere} may have written while the tape removed all else. */

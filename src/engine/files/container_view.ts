@@ -23,7 +23,7 @@ import type { Engine } from "../engine.ts";
 import { forgetVolatile, openKeptRoot } from "../prepare/kept_root.ts";
 import { parseMapName } from "#linux/idmap.ts";
 import { withContainerLock } from "../record/lock_container.ts";
-import type { ContainerState } from "../record/state.ts";
+import type { ContainerState } from "../record/container_state.ts";
 import { whereabouts } from "../record/whereabouts.ts";
 
 /** A view that was opened, and with which ids a worker looks at it. */

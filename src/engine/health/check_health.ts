@@ -2,7 +2,7 @@ import type { ContainerRecord } from "../record/container_record.ts";
 import type { Engine } from "../engine.ts";
 import { containerEvent, noteEvent } from "../events/events.ts";
 import { withContainerLock } from "../record/lock_container.ts";
-import type { ContainerState } from "../record/state.ts";
+import type { ContainerState } from "../record/container_state.ts";
 import { readHealth, writeHealth } from "./health_file.ts";
 import type { HealthConfig } from "./health_config.ts";
 import { type HealthWord, judge, type ProbeResult } from "./judge.ts";

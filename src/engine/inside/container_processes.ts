@@ -6,7 +6,7 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { openProcess } from "../record/exec_target.ts";
-import type { ContainerState } from "../record/state.ts";
+import type { ContainerState } from "../record/container_state.ts";
 
 /** A process: what /proc/PID/stat says of it (proc(5)). */
 export interface ProcessStat {

@@ -9,7 +9,7 @@ import { findGroup } from "#cgroup/find_group.ts";
 import { type GroupUsage, readGroupUsage } from "#cgroup/group_usage.ts";
 import { listProcesses, type ProcessStat, TICKS_A_SECOND } from "./container_processes.ts";
 import { differingNamespaces, openProcess } from "../record/exec_target.ts";
-import type { ContainerState } from "../record/state.ts";
+import type { ContainerState } from "../record/container_state.ts";
 
 /** A look at a container. Bytes; undefined where this machine does not tell. */
 export interface UsageSample {

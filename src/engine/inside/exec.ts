@@ -37,7 +37,7 @@ import { followForeground, type HeldSignals } from "../streams/foreground.ts";
 import { showTerminal, typeInto } from "../streams/relay_terminal.ts";
 import { readSpecFile, type SpecFile } from "../prepare/spec_file.ts";
 import { readStartTime } from "#linux/proc.ts";
-import { type ContainerState } from "../record/state.ts";
+import type { ContainerState } from "../record/container_state.ts";
 import { openStdio, type StdioFds, type StreamSources } from "../streams/stdio.ts";
 
 /** What is asked for, and by whom. */

@@ -2,7 +2,7 @@ import { DugoutError } from "#oci/error.ts";
 import { findContainer, readStatus } from "../record/containers.ts";
 import type { Engine } from "../engine.ts";
 import { notRunning } from "../record/exec_target.ts";
-import type { ContainerState } from "../record/state.ts";
+import type { ContainerState } from "../record/container_state.ts";
 import { whereabouts } from "../record/whereabouts.ts";
 
 /**

@@ -8,7 +8,7 @@ import { DugoutError } from "#oci/error.ts";
 import { listProcesses, type ProcessStat, TICKS_A_SECOND } from "./container_processes.ts";
 import type { Engine } from "../engine.ts";
 import { readSpecFile } from "../prepare/spec_file.ts";
-import type { ContainerState } from "../record/state.ts";
+import type { ContainerState } from "../record/container_state.ts";
 
 /** A table of processes. */
 export interface ProcessTable {

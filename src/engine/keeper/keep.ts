@@ -21,7 +21,7 @@ import { answerFailure } from "../life/answer_failure.ts";
 import { startAgain } from "../life/start_again.ts";
 import { leaveContainer } from "../life/stay_with_container.ts";
 import { readBootId } from "#linux/proc.ts";
-import { type ContainerState } from "../record/state.ts";
+import type { ContainerState } from "../record/container_state.ts";
 import { keeperDirectory, lockKeeper } from "./keeper_lock.ts";
 import { giveUpRestart, isRestarting, postponeRestart, restartDueMs } from "./restart_plan.ts";
 import { restartPolicyOf } from "./restart_policy.ts";

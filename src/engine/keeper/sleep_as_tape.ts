@@ -20,7 +20,7 @@ import { packStruct } from "#tape/pack.ts";
 import { startTape } from "#tape/play.ts";
 import { step, type Tape } from "#tape/step.ts";
 import type { Engine } from "../engine.ts";
-import type { ContainerState } from "../record/state.ts";
+import type { ContainerState } from "../record/container_state.ts";
 import { KEEPER_ARGUMENT, keeperDirectory } from "./keeper_lock.ts";
 
 /** The lock, in a keeper that was a tape. */

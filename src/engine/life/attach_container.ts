@@ -3,12 +3,11 @@
  *
  * @module
  */
+import { takeInput } from "./stay_with_container.ts";
 import { type ByteSink, openSink } from "#ffi/mod.ts";
 import { type Fd, type Pid, tryCall } from "#linux/call.ts";
 import { close } from "#linux/file.ts";
-import { takeDescriptor } from "#linux/pidfd.ts";
 import { DugoutError } from "#oci/error.ts";
-import { INPUT_FD } from "#runtime/monitor_fds.ts";
 import { containerDirectory } from "../record/container_directory.ts";
 import type { ContainerRecord } from "../record/container_record.ts";
 import { readStatus } from "../record/containers.ts";
@@ -22,7 +21,7 @@ import { typeInto } from "../streams/relay_terminal.ts";
 import { type ShownStreams, showOutput } from "../streams/show_output.ts";
 import { shownExitCode } from "../record/containers.ts";
 import { waitForEnd } from "./signal_container.ts";
-import type { ContainerState } from "../record/state.ts";
+import type { ContainerState } from "../record/container_state.ts";
 import type { StayEnd } from "./stay_with_container.ts";
 import { whereabouts } from "../record/whereabouts.ts";
 
@@ -113,17 +112,6 @@ function passSignals(
   if (signals === undefined) return;
   stack.defer(() => signals.release());
   if (process !== undefined) signals.passTo(process, tell);
-}
-
-/** The monitor's descriptor of what goes into the container; undefined where it has none, or is about to end. */
-function takeInput(monitor: Pid, { id }: ContainerRecord): Fd | undefined {
-  try {
-    return takeDescriptor(monitor, INPUT_FD, `container ${id.slice(0, 12)}`);
-  } catch (error) {
-    const code = (error as { code?: string }).code;
-    if (code === "ESRCH" || code === "EBADF") return undefined;
-    throw error;
-  }
 }
 
 /** Copies the caller's stdin to a pipe that stays open when it ends: others may attach. @returns What stops it. */

@@ -14,6 +14,7 @@ import type { Engine } from "../engine.ts";
 import { openKeptRoot } from "../prepare/kept_root.ts";
 import type { Plan } from "./make_container.ts";
 import { needsOpening, type OpenedMount, plainMounts } from "../volumes/volume_mounts.ts";
+import { sharedBind } from "../volumes/volumes_from.ts";
 
 /** A container that can be started. */
 export interface KeptContainer extends KeptRequest {
@@ -83,15 +84,5 @@ function settleMount(mount: RecordedMount, asked: MountRequest | undefined): Mou
   }
   if (asked !== undefined) return asked;
   // of another container: --volumes-from
-  return {
-    kind: "bind",
-    source: mount.source,
-    target,
-    readOnly,
-    readOnlyDepth: "if-possible",
-    recursive: true,
-    propagation: "rprivate",
-    createSource: false,
-    relabel: undefined,
-  };
+  return sharedBind(mount.source, target, readOnly);
 }

@@ -11,7 +11,7 @@ import { readStatus } from "../record/containers.ts";
 import type { Engine } from "../engine.ts";
 import { containerEvent, noteEvent } from "../events/events.ts";
 import { notRunning } from "../record/exec_target.ts";
-import type { ContainerState } from "../record/state.ts";
+import type { ContainerState } from "../record/container_state.ts";
 import { whereabouts } from "../record/whereabouts.ts";
 
 /**

@@ -7,7 +7,6 @@ import type { Fd } from "#linux/call.ts";
 import { AT_FDCWD, close, O_DIRECTORY, O_RDONLY, openAt } from "#linux/file.ts";
 import { inheritedFd } from "#linux/inherited.ts";
 import { DugoutError } from "#oci/error.ts";
-import { mapText } from "#linux/idmap.ts";
 import { readTerminalSize } from "#linux/terminal.ts";
 import type { RunOptions, RunRequest } from "#docker/run_request.ts";
 import { exitCodeOf, lostMonitorError, type Running } from "#runtime/launch_container.ts";
@@ -26,7 +25,6 @@ import { parentMap, prepareContainer, type Prepared } from "../prepare/prepare.t
 import { findFooting, type Footing } from "./footing.ts";
 import { isRememberable, rememberPlan } from "../again/remember.ts";
 import { discardContainer, forgetContainer } from "./remove.ts";
-import { readBootId, readStartTime } from "#linux/proc.ts";
 import { writeState } from "../record/state.ts";
 import { needsOpening, type OpenedMount, plainMounts } from "../volumes/volume_mounts.ts";
 import { readEndRecord } from "../record/wait_status.ts";
@@ -45,6 +43,7 @@ import {
   unmakeContainer,
 } from "./make_container.ts";
 import { openStdio, type StdioFds, type StreamSources } from "../streams/stdio.ts";
+import { stateOf } from "../record/container_state.ts";
 
 /** What a run is given beside the request. */
 export interface RunInput {
@@ -233,16 +232,7 @@ async function startRun(input: RunInput): Promise<Started> {
     throw error;
   }
   const startedMs = Date.now();
-  writeState(engine, {
-    id: directory.id,
-    name,
-    pid: running.pid,
-    monitor: running.monitor,
-    startTime: readStartTime(running.pid) ?? "",
-    bootId: readBootId(),
-    map: mapText(plan.map.uid),
-    startedMs,
-  });
+  writeState(engine, stateOf({ id: directory.id, name, running, map: plan.map, startedMs }));
   if (wantsNetworks(request)) {
     await (await import("../network/networking.ts")).watchNetworking(engine, directory.id, running.pidfd);
   }

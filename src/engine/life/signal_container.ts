@@ -17,7 +17,7 @@ import type { ContainerRecord } from "../record/container_record.ts";
 import { type ContainerStatus, readStatus, shownExitCode } from "../record/containers.ts";
 import type { Engine } from "../engine.ts";
 import { readStartTime } from "#linux/proc.ts";
-import { type ContainerState } from "../record/state.ts";
+import type { ContainerState } from "../record/container_state.ts";
 import { isOwnerAlive, whereabouts } from "../record/whereabouts.ts";
 
 /**

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { mapText } from "#linux/idmap.ts";
 import {
   AT_FDCWD,
   close,
@@ -49,11 +48,11 @@ import { repairLog } from "../log/repair.ts";
 import type { Plan } from "./make_container.ts";
 import type { Pidfile } from "../record/pidfile.ts";
 import { prepareContainer, type Prepared } from "../prepare/prepare.ts";
-import { readBootId, readStartTime } from "#linux/proc.ts";
 import { writeState } from "../record/state.ts";
 import { forgetStop } from "../record/stop_marks.ts";
 import type { OpenedMount } from "../volumes/volume_mounts.ts";
 import { whereabouts } from "../record/whereabouts.ts";
+import { stateOf } from "../record/container_state.ts";
 
 /** How a container is started. */
 export interface StartInput extends KeptRequest {
@@ -121,16 +120,7 @@ export async function startKept(input: StartInput): Promise<StartedKept> {
     throw error;
   }
   const { running } = started;
-  writeState(engine, {
-    id: directory.id,
-    name: input.subject.name,
-    pid: running.pid,
-    monitor: running.monitor,
-    startTime: readStartTime(running.pid) ?? "",
-    bootId: readBootId(),
-    map: mapText(plan.map.uid),
-    startedMs,
-  });
+  writeState(engine, stateOf({ id: directory.id, name: input.subject.name, running, map: plan.map, startedMs }));
   if (wantsNetworks(input.request)) {
     await (await import("../network/networking.ts")).watchNetworking(engine, directory.id, running.pidfd);
   }

@@ -56,7 +56,7 @@ export async function stayWithContainer(
   stack.defer(() => clearTimeout(sweep));
   let typing: ReturnType<typeof typeInto> | undefined;
   if (terminal !== undefined) {
-    const master = stack.adopt(takeTerminal(running.monitor, directory), (fd) => fd !== undefined && close(fd));
+    const master = stack.adopt(takeInput(running.monitor, directory), (fd) => fd !== undefined && close(fd));
     if (master !== undefined) {
       const { pidfd } = running;
       const detaches = terminal.detachKeys.length > 0;
@@ -93,8 +93,11 @@ export async function stayWithContainer(
   return { kind: "ended", exitCode: exitCodeOf(status) };
 }
 
-/** The monitor's descriptor of the terminal; undefined where the container is over already. */
-function takeTerminal(monitor: Pid, { id }: ContainerDirectory): Fd | undefined {
+/**
+ * The monitor's descriptor of what goes into the container, its terminal where it has one; undefined where it has none, or
+ * is about to end.
+ */
+export function takeInput(monitor: Pid, { id }: { readonly id: string }): Fd | undefined {
   try {
     return takeDescriptor(monitor, INPUT_FD, `container ${id.slice(0, 12)}`);
   } catch (error) {

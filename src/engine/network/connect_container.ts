@@ -19,7 +19,8 @@ import { containerDirectory, writeRecord } from "../record/container_directory.t
 import type { ContainerId } from "../record/container_id.ts";
 import { type ContainerRecord, networkNames } from "../record/container_record.ts";
 import { withContainerLock } from "../record/lock_container.ts";
-import { type ContainerState, readState } from "../record/state.ts";
+import type { ContainerState } from "../record/container_state.ts";
+import { readState } from "../record/state.ts";
 import { readKeptRequest } from "../life/kept_container.ts";
 import type { Engine } from "../engine.ts";
 import { readSpecFile } from "../prepare/spec_file.ts";

@@ -14,7 +14,7 @@ import type { Engine } from "../engine.ts";
 import { openProcess } from "../record/exec_target.ts";
 import { readRecord } from "../record/container_record.ts";
 import { findContainer, readStatus } from "../record/containers.ts";
-import type { ContainerState } from "../record/state.ts";
+import type { ContainerState } from "../record/container_state.ts";
 import { whereabouts } from "../record/whereabouts.ts";
 import { readSpecFile } from "./spec_file.ts";
 

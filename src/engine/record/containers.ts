@@ -14,7 +14,8 @@ import type { Engine } from "../engine.ts";
 import { dieEvents, noteEvents } from "../events/events.ts";
 import { findLiving, findMonitor } from "./find_living.ts";
 import { isRestarting } from "../keeper/restart_plan.ts";
-import { type ContainerState, readState, readStateText, writeState } from "./state.ts";
+import type { ContainerState } from "./container_state.ts";
+import { readState, readStateText, writeState } from "./state.ts";
 import { isOwnerAlive, seenFrom, type Whereabouts, whereabouts } from "./whereabouts.ts";
 
 /** What has become of a container. */

@@ -30,7 +30,8 @@ import { MAX_ACCOUNT_FILE_BYTES } from "#runtime/users.ts";
 import { readName } from "./container_directory.ts";
 import type { EventPlace } from "../events/events.ts";
 import { readStartTime } from "#linux/proc.ts";
-import { type ContainerState, readState } from "./state.ts";
+import type { ContainerState } from "./container_state.ts";
+import { readState } from "./state.ts";
 
 /**
  * A running container by its name, its id, or the beginning of one; undefined where it takes a look at the records to tell, or to

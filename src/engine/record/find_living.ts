@@ -11,7 +11,7 @@ import { STATE_FD } from "#runtime/setup.ts";
 import type { ContainerRecord } from "./container_record.ts";
 import { parseMapName } from "#linux/idmap.ts";
 import { readStartTime } from "#linux/proc.ts";
-import { type ContainerState } from "./state.ts";
+import type { ContainerState } from "./container_state.ts";
 
 /** The state of a container, from its processes; undefined where its first one has ended. */
 export function findLiving(record: ContainerRecord, monitor: number): ContainerState | undefined {

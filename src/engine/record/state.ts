@@ -8,25 +8,8 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { readBootId, readStartTime } from "#linux/proc.ts";
 import { randomHex } from "#linux/random.ts";
-import type { ContainerId } from "./container_id.ts";
+import type { ContainerState } from "./container_state.ts";
 import type { Engine } from "../engine.ts";
-
-/** The state of a container that was started. */
-export interface ContainerState {
-  readonly id: ContainerId;
-  readonly name: string;
-  /** Of its first process, as this machine sees it. */
-  readonly pid: number;
-  /** The process that waits for it and records its end. */
-  readonly monitor: number;
-  /** When that process started, in clock ticks since boot (proc(5), /proc/PID/stat, field 22): a pid is not a process. */
-  readonly startTime: string;
-  readonly bootId: string;
-  /** The text of its uid_map. */
-  readonly map: string;
-  /** Milliseconds since 1970. */
-  readonly startedMs: number;
-}
 
 /** Writes a container's state: beside, then renamed. */
 export function writeState(engine: Pick<Engine, "runRoot">, state: ContainerState): void {

@@ -19,20 +19,25 @@ export function volumesFrom(engine: Engine, requests: readonly VolumesFrom[]): M
   });
 }
 
+/** A bind that another container has. */
+export function sharedBind(source: string, target: string, readOnly: boolean): MountRequest {
+  return {
+    kind: "bind",
+    source,
+    target,
+    readOnly,
+    readOnlyDepth: "if-possible",
+    recursive: true,
+    propagation: "rprivate",
+    createSource: false,
+    relabel: undefined,
+  };
+}
+
 function requestOf(mount: RecordedMount, readOnly: boolean): MountRequest[] {
   const { target, source } = mount;
   if (mount.kind === "bind") {
-    return [{
-      kind: "bind",
-      source,
-      target,
-      readOnly,
-      readOnlyDepth: "if-possible",
-      recursive: true,
-      propagation: "rprivate",
-      createSource: false,
-      relabel: undefined,
-    }];
+    return [sharedBind(source, target, readOnly)];
   }
   if (mount.kind !== "volume" || mount.volume === undefined) return [];
   return [{

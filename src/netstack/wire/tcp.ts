@@ -44,8 +44,36 @@ export const MAX_WINDOW_SCALE = 14;
 /** The longest options that {@linkcode writeTcpOptions} writes. */
 export const MAX_TCP_OPTION_BYTES = 40;
 
+/** What a segment says in its options. Made once, filled for each segment. */
+export interface TcpOptions {
+  /** 0: none. */
+  mss: number;
+  /** −1: none. */
+  windowScale: number;
+  sackPermitted: boolean;
+  hasTimestamps: boolean;
+  timestamp: number;
+  timestampEcho: number;
+  sackCount: number;
+  /** Left and right edges, a pair a block. */
+  readonly sacks: Uint32Array;
+}
+
+export function makeTcpOptions(): TcpOptions {
+  return {
+    mss: 0,
+    windowScale: -1,
+    sackPermitted: false,
+    hasTimestamps: false,
+    timestamp: 0,
+    timestampEcho: 0,
+    sackCount: 0,
+    sacks: new Uint32Array(MAX_SACK_BLOCKS * 2),
+  };
+}
+
 /** A header that was read, with its options. Made once, filled for each segment. */
-export interface TcpHeader {
+export interface TcpHeader extends TcpOptions {
   sourcePort: number;
   destinationPort: number;
   /** 0…2^32−1. */
@@ -58,17 +86,6 @@ export interface TcpHeader {
   /** Where the data begin and end. */
   payload: number;
   end: number;
-  /** 0 where the segment has no such option. */
-  mss: number;
-  /** −1 where the segment has no such option. */
-  windowScale: number;
-  sackPermitted: boolean;
-  hasTimestamps: boolean;
-  timestamp: number;
-  timestampEcho: number;
-  sackCount: number;
-  /** Left and right edges, a pair a block. */
-  readonly sacks: Uint32Array;
 }
 
 export function makeTcpHeader(): TcpHeader {
@@ -82,14 +99,7 @@ export function makeTcpHeader(): TcpHeader {
     urgent: 0,
     payload: 0,
     end: 0,
-    mss: 0,
-    windowScale: -1,
-    sackPermitted: false,
-    hasTimestamps: false,
-    timestamp: 0,
-    timestampEcho: 0,
-    sackCount: 0,
-    sacks: new Uint32Array(MAX_SACK_BLOCKS * 2),
+    ...makeTcpOptions(),
   };
 }
 
@@ -173,33 +183,6 @@ function readOption(view: DataView, at: number, kind: number, length: number, in
       for (let i = 0; i < into.sackCount * 2; i++) into.sacks[i] = view.getUint32(at + 2 + i * 4);
       return;
   }
-}
-
-/** What a segment of ours says in its options; made once, and changed for each segment. */
-export interface TcpOptions {
-  /** 0: none. */
-  mss: number;
-  /** −1: none. */
-  windowScale: number;
-  sackPermitted: boolean;
-  hasTimestamps: boolean;
-  timestamp: number;
-  timestampEcho: number;
-  sackCount: number;
-  readonly sacks: Uint32Array;
-}
-
-export function makeTcpOptions(): TcpOptions {
-  return {
-    mss: 0,
-    windowScale: -1,
-    sackPermitted: false,
-    hasTimestamps: false,
-    timestamp: 0,
-    timestampEcho: 0,
-    sackCount: 0,
-    sacks: new Uint32Array(MAX_SACK_BLOCKS * 2),
-  };
 }
 
 /**

@@ -10,7 +10,6 @@
  *
  * @module
  */
-import { AT_FDCWD, O_CLOEXEC, O_WRONLY } from "#linux/file.ts";
 import { MOUNT_ATTR_NODEV, MOUNT_ATTR_RDONLY, MS_MOVE } from "#linux/mount.ts";
 import { SIGNALS } from "#linux/signals.ts";
 import { DugoutError } from "#oci/error.ts";
@@ -18,6 +17,7 @@ import { operate, type Step, step, type Tape, type TapeBuffer } from "#tape/step
 import { maskSteps, readOnlySteps } from "../mask_steps.ts";
 import { mountId, openMountSourcesSteps } from "../mount_source_steps.ts";
 import { place } from "../mount_steps.ts";
+import { oomScoreSteps } from "../oom_score_steps.ts";
 import { blockSignalsStep, closeAllBut, forkSteps } from "../monitor_steps.ts";
 import { deathSignalSteps, execErrnoBytes } from "../process_steps.ts";
 import { openRootfsSteps, pivotSteps } from "../rootfs_steps.ts";
@@ -121,20 +121,6 @@ function buffersOf(): Map<string, TapeBuffer> {
     ["exec errno", { sizeBytes: 8, bytes: execErrnoBytes() }],
     ["console control", { sizeBytes: 24, bytes: consoleControl() }],
   ]);
-}
-
-/** While /proc is the machine's, and its files are still the caller's. */
-export function oomScoreSteps(score: number | undefined): Step[] {
-  if (score === undefined) return [];
-  const path = "/proc/self/oom_score_adj";
-  const text = String(score);
-  return [
-    step("openat", [AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0], "open setting", path, { id: "score" }),
-    step("write", [{ result: "score" }, text, text.length], `write ${text} to`, path, {
-      hints: { EACCES: "without root it can only be raised" },
-    }),
-    step("close", [{ result: "score" }], "close setting", path),
-  ];
 }
 
 /** Tells the pid and is gone: the first process is a child of whoever looks after orphans. */

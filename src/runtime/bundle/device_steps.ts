@@ -9,6 +9,7 @@ import { S_IFBLK, S_IFCHR, S_IFIFO } from "#linux/file.ts";
 import { MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH } from "#linux/mount.ts";
 import type { DeviceSpec, RuntimeSpec } from "#oci/runtime_spec.ts";
 import { mark, type Step, step } from "#tape/step.ts";
+import { DEVICE_LINKS } from "../device_steps.ts";
 import { bindSteps } from "../mount_steps.ts";
 import { parseMountOptions } from "../mount_options.ts";
 import { targetSteps } from "../target_steps.ts";
@@ -23,14 +24,6 @@ const DEFAULT_DEVICES: readonly DeviceSpec[] = ([
   ["urandom", 1, 9],
   ["tty", 5, 0],
 ] as const).map(([name, major, minor]) => ({ type: "c", path: `/dev/${name}`, major, minor, fileMode: 0o666 }));
-
-const LINKS = [
-  ["/proc/self/fd", "fd"],
-  ["/proc/self/fd/0", "stdin"],
-  ["/proc/self/fd/1", "stdout"],
-  ["/proc/self/fd/2", "stderr"],
-  ["pts/ptmx", "ptmx"],
-] as const;
 
 const TYPES = { c: S_IFCHR, u: S_IFCHR, b: S_IFBLK, p: S_IFIFO } as const;
 
@@ -72,12 +65,12 @@ export function deviceSteps(setup: Pick<BundleSetup, "spec" | "makesNodes">): St
     ...devicesOf(setup.spec).flatMap((device, index) =>
       setup.makesNodes ? makeSteps(device, `node ${index}`) : bindNodeSteps(device, `node ${index}`)
     ),
-    ...LINKS.map(([target, name]) =>
+    ...DEVICE_LINKS.map(([target, name]) =>
       // an image's own link of that name stays, as with other runtimes
       step("symlinkat", [target, { result: "dev" }, name], "link", `/dev/${name}`, {
         jump: { when: "error", only: EEXIST, to: `link ${name}` },
       })
-    ).flatMap((made, index) => [made, mark(`link ${LINKS[index]![1]}`, "linked")]),
+    ).flatMap((made, index) => [made, mark(`link ${DEVICE_LINKS[index]![1]}`, "linked")]),
   ];
 }
 

@@ -17,7 +17,8 @@ import { NAMESPACE_FLAGS } from "../namespace_steps.ts";
 import { deathSignalSteps, execErrnoBytes } from "../process_steps.ts";
 import { REPORT_FD } from "../setup.ts";
 import { consoleControl, openTerminalSteps, sendTerminalSteps } from "../terminal_steps.ts";
-import { meetSteps, oomScoreSteps } from "./container.ts";
+import { oomScoreSteps } from "../oom_score_steps.ts";
+import { meetSteps } from "./container.ts";
 import { type BundleProcess, bundleProcessSteps } from "./process_steps.ts";
 
 const SIGCHLD = 17;

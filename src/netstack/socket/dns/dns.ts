@@ -19,6 +19,7 @@ import {
 } from "../../wire/dns.ts";
 import { UDP, type UdpHeader } from "../../wire/udp.ts";
 import type { DatagramSockets } from "../datagram_sockets.ts";
+import type { Udp } from "../udp.ts";
 import { HEADROOM } from "../send_datagram.ts";
 import type { StreamSockets } from "../stream_sockets.ts";
 import { ATTEMPT_KEYS, makeServerAsker } from "./ask_servers.ts";
@@ -57,16 +58,7 @@ export interface DnsOptions {
   /** The host's name servers, as they are now. */
   resolvConf(nowMs: number): ResolvConf;
   /** Sends a datagram from one of the stack's own addresses (`Udp.send`). */
-  send(
-    link: number,
-    source: IpAddress,
-    sourcePort: number,
-    destination: IpAddress,
-    destinationPort: number,
-    payload: number,
-    end: number,
-    nowMs: number,
-  ): void;
+  readonly send: Udp["send"];
   /** Told of each answer: for `network log`, and for `--egress` by name. */
   onAnswer?(link: number, source: IpAddress, question: DnsQuestion, answer: Uint8Array, nowMs: number): void;
 }
