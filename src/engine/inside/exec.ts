@@ -115,9 +115,11 @@ function pausedError(id: string): DugoutError {
   });
 }
 
-function requireSpec({ dataRoot }: EventPlace, { id }: ContainerState): SpecFile {
+function requireSpec({ dataRoot }: EventPlace, { id, pid, startTime }: ContainerState): SpecFile {
   const spec = readSpecFile(dataRoot, id);
   if (spec !== undefined) return spec;
+  // with --rm it goes as soon as the container has ended
+  if (readStartTime(pid) !== startTime) throw notRunning(id);
   throw new DugoutError("SPEC_MISSING", `Cannot enter the container ${id.slice(0, 12)}: its spec.json is not there`, {
     hint: "stop the container and start it again: that writes the file anew",
   });

@@ -59,13 +59,15 @@ export function planHostTree(root: string, mountPoints: readonly string[], direc
   return parts;
 }
 
-/** Makes what the overlays of a tree write to. */
+/** Makes what the overlays of a tree write to, where it is not there: the host may have other directories than at the last start. */
 export function makeTreeDirectories(parts: readonly TreePart[]): void {
   for (const part of parts) {
     if (part.kind !== "overlay") continue;
-    fs.mkdirSync(part.upper);
-    fs.chmodSync(part.upper, fs.statSync(part.lower).mode & 0o7777);
-    fs.mkdirSync(part.work, { mode: 0o700 });
+    if (!fs.existsSync(part.upper)) {
+      fs.mkdirSync(part.upper);
+      fs.chmodSync(part.upper, fs.statSync(part.lower).mode & 0o7777);
+    }
+    if (!fs.existsSync(part.work)) fs.mkdirSync(part.work, { mode: 0o700 });
   }
 }
 

@@ -17,6 +17,7 @@ import { hasLayer, layerPaths } from "#storage/layers.ts";
 import type { ContainerDirectory } from "../record/container_directory.ts";
 import type { ContainerRecord } from "../record/container_record.ts";
 import type { Engine } from "../engine.ts";
+import { makeTreeDirectories } from "./host_tree.ts";
 import { openLayerStore } from "./layers.ts";
 import { chooseUser, layerMap } from "./prepare.ts";
 import { fitDriver, openDirectoryRoot, type OpenedRoot } from "./root.ts";
@@ -32,7 +33,11 @@ export async function openKeptRoot(
   { request, options }: KeptRequest,
   directory: ContainerDirectory,
 ): Promise<OpenedRoot> {
-  if (options.rootfs !== undefined) return openDirectoryRoot({ engine, request, directory }, options.rootfs, false);
+  if (options.rootfs !== undefined) {
+    const opened = openDirectoryRoot({ engine, request, directory }, options.rootfs, false);
+    if (opened.root.rootfs.kind === "tree") makeTreeDirectories(opened.root.rootfs.parts);
+    return opened;
+  }
   const config = parseRunConfig(record.imageConfig ?? "{}", "the record of a container");
   // as it was unpacked: see openRoot
   const first = layerMap(engine, request);
