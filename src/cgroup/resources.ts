@@ -146,8 +146,3 @@ function unifiedSettings(unified: ResourcesSpec["unified"]): GroupSetting[] {
     return { controller, file, value, what: file };
   });
 }
-
-/** Whether anything is limited. */
-export function hasLimits(resources: ResourcesSpec): boolean {
-  return planSettings(resources).length > 0;
-}

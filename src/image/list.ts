@@ -5,7 +5,7 @@
  */
 import type { Descriptor } from "#oci/descriptor.ts";
 import type { Digest } from "#oci/digest.ts";
-import { familiarReference, parseReference, repositoryName } from "#oci/reference.ts";
+import { parseReference, repositoryName } from "#oci/reference.ts";
 import type { ContentStore } from "#storage/content.ts";
 import { type ImageName, listNames } from "#storage/names.ts";
 import { type Closure, type ImageContent, walkTarget } from "./closure.ts";
@@ -93,12 +93,6 @@ export function groupByTarget(names: readonly ImageName[]): { target: Descriptor
 /** The first twelve hex digits of an id, as lists show it. */
 export function shortId(id: Digest): string {
   return id.slice(id.indexOf(":") + 1).slice(0, 12);
-}
-
-/** How Docker calls the image in a sentence: its first name in short, else its short id. */
-export function nameInShort(image: Image): string {
-  const first = image.names[0];
-  return first === undefined ? shortId(image.id) : familiarReference(parseReference(first));
 }
 
 /**

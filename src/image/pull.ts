@@ -6,7 +6,7 @@ import { LIMITS } from "#oci/limits.ts";
 import { formatPlatform, hostPlatform, type Platform, scorePlatform } from "#oci/platform.ts";
 import { familiarReference, formatReference, parseTypedReference, type Reference } from "#oci/reference.ts";
 import { quote } from "#oci/text.ts";
-import { blobPath, type ContentStore, hasBlob, readBlob } from "#storage/content.ts";
+import { blobPath, type ContentStore, readBlob } from "#storage/content.ts";
 import { openIngest, putBlob } from "#storage/ingest.ts";
 import { holdBlob, holdDigest, type Lease, openLease } from "#storage/lease.ts";
 import { readName } from "#storage/names.ts";
@@ -481,9 +481,4 @@ export async function ensureImage(host: PullHost, request: PullRequest, policy: 
   }
   const pulled = await pullImage(host, request);
   return { image: pulled.image, reference: formatReference(pulled.reference), pulled };
-}
-
-/** Whether all blobs of an image are in the store; for callers that want to say so before they ask. */
-export function hasAllBlobs(store: ContentStore, image: ImageContent): boolean {
-  return image.layers.every(({ digest, sizeBytes }) => hasBlob(store, digest, sizeBytes));
 }

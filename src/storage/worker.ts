@@ -107,15 +107,6 @@ export type WorkerFailure = {
   readonly exitCode: number;
 };
 
-/** Does what a plan says, in this process. */
-export async function runWorkerPlan<Plan extends WorkerPlan>(
-  plan: Plan,
-  onProgress?: (doneBytes: number, totalBytes: number) => void,
-  signal?: AbortSignal,
-): Promise<WorkerValue<Plan["kind"]>> {
-  return await runPlan(plan, onProgress, signal) as WorkerValue<Plan["kind"]>;
-}
-
 async function runPlan(
   plan: WorkerPlan,
   onProgress?: (doneBytes: number, totalBytes: number) => void,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { copyMac, ETHERTYPE_IPV4, isGroupMac, MAC_BYTES } from "./ethernet.ts";
+import { ETHERTYPE_IPV4, isGroupMac, MAC_BYTES } from "./ethernet.ts";
 import type { Memory } from "../memory.ts";
 import type { Fault } from "./fault.ts";
 
@@ -60,9 +60,4 @@ export function writeArp(
   }
   view.setUint32(at + ARP.senderIp, senderIp);
   view.setUint32(at + ARP.targetIp, targetIp);
-}
-
-/** The sender's address, into an array that stays. */
-export function copySenderMac(bytes: Uint8Array, at: number, into: Uint8Array): void {
-  copyMac(bytes, at + ARP.senderMac, into);
 }

@@ -39,13 +39,3 @@ export function sumBytes(view: DataView, at: number, end: number): number {
   if (position < end) low += view.getUint8(position) << 8;
   return foldSum(foldSum(high) + foldSum(low));
 }
-
-/** A checksum after one of the 16-bit words that it covers has changed (RFC 1624, equation 3). */
-export function updateChecksum(checksum: number, before: number, after: number): number {
-  return checksumOf((~checksum & 0xffff) + (~before & 0xffff) + after);
-}
-
-/** A checksum after a 32-bit field, at an even distance from where the sum begins, has changed. */
-export function updateChecksum32(checksum: number, before: number, after: number): number {
-  return updateChecksum(updateChecksum(checksum, before >>> 16, after >>> 16), before & 0xffff, after & 0xffff);
-}
